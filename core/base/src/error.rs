@@ -1,0 +1,181 @@
+//! The stable kinds of errors: what an app can react to, the same in Rust, Swift and Kotlin.
+//!
+//! Each crate has its own detailed error enum; [`Classify`] maps it to one of these kinds. The facade keeps
+//! both, so an app matches on the kind and a log shows the whole chain of causes.
+
+use std::fmt;
+
+/// What went wrong, in the terms of an app. Stable: variants and fields are part of the public interface.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No model at this place.
+    ModelNotFound {
+        /// The path or name that was asked for.
+        what: String,
+    },
+    /// The file is damaged or is no model file at all.
+    ModelCorrupt {
+        /// The file, key or tensor where the damage shows, and what is wrong there.
+        location: String,
+    },
+    /// A sound file of a kind that this engine cannot run.
+    UnsupportedModel {
+        /// The architecture, tensor type, tokenizer or feature that is missing.
+        what: String,
+    },
+    /// The work needs more memory than there is.
+    OutOfMemory {
+        /// Bytes that the work needs.
+        need_bytes: u64,
+        /// Bytes that were available.
+        have_bytes: u64,
+    },
+    /// The conversation or prompt does not fit into the context.
+    ContextOverflow {
+        /// Tokens that the context holds.
+        limit: usize,
+        /// Tokens that were asked for in total.
+        used: usize,
+    },
+    /// The back end cannot run here.
+    BackendUnavailable {
+        /// Its name.
+        backend: String,
+        /// Why, in words a user can act on.
+        reason: String,
+    },
+    /// The caller cancelled.
+    Cancelled,
+    /// The session is already answering.
+    Busy,
+    /// The disk is full.
+    StorageFull {
+        /// Bytes that the work needs.
+        need_bytes: u64,
+        /// Bytes that were free.
+        have_bytes: u64,
+    },
+    /// The network failed.
+    Network {
+        /// Whether trying again may help.
+        retryable: bool,
+    },
+    /// Stored bytes are not the bytes that were published.
+    Integrity {
+        /// The file.
+        file: String,
+        /// The chunk in it, counted from 0.
+        chunk: u64,
+    },
+    /// A value that the caller passed cannot be used.
+    InvalidInput {
+        /// The name of the option or argument.
+        field: String,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+    /// A defect of the engine.
+    Internal {
+        /// What to send with a bug report.
+        report: String,
+    },
+}
+
+impl ErrorKind {
+    /// An [`ErrorKind::InvalidInput`] for `field`.
+    pub fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::InvalidInput { field: field.into(), why: why.into() }
+    }
+
+    /// The kind's name as api.md spells it, for logs and `--json` output.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ModelNotFound { .. } => "ModelNotFound",
+            Self::ModelCorrupt { .. } => "ModelCorrupt",
+            Self::UnsupportedModel { .. } => "UnsupportedModel",
+            Self::OutOfMemory { .. } => "OutOfMemory",
+            Self::ContextOverflow { .. } => "ContextOverflow",
+            Self::BackendUnavailable { .. } => "BackendUnavailable",
+            Self::Cancelled => "Cancelled",
+            Self::Busy => "Busy",
+            Self::StorageFull { .. } => "StorageFull",
+            Self::Network { .. } => "Network",
+            Self::Integrity { .. } => "Integrity",
+            Self::InvalidInput { .. } => "InvalidInput",
+            Self::Internal { .. } => "Internal",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ModelNotFound { what } => write!(f, "no model at {what}: check the path, or fetch one first"),
+            Self::ModelCorrupt { location } => write!(f, "the model file is damaged ({location}): fetch it again"),
+            Self::UnsupportedModel { what } => write!(f, "this model is not supported: {what}"),
+            Self::OutOfMemory { need_bytes, have_bytes } => write!(
+                f,
+                "needs {}, {} free: choose a smaller quantisation, a smaller model or a shorter context",
+                Bytes(*need_bytes),
+                Bytes(*have_bytes)
+            ),
+            Self::ContextOverflow { limit, used } => write!(
+                f,
+                "the context holds {limit} tokens and {used} were asked for: shorten the input, or load the model with a larger context"
+            ),
+            Self::BackendUnavailable { backend, reason } => write!(f, "back end {backend} is unavailable: {reason}"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Busy => {
+                f.write_str("the session is already answering: wait for it, cancel it, or open another session")
+            }
+            Self::StorageFull { need_bytes, have_bytes } => {
+                write!(
+                    f,
+                    "needs {} of storage, {} free: free some space and try again",
+                    Bytes(*need_bytes),
+                    Bytes(*have_bytes)
+                )
+            }
+            Self::Network { retryable: true } => f.write_str("the network failed: try again"),
+            Self::Network { retryable: false } => f.write_str("the server refused: trying again will not help"),
+            Self::Integrity { file, chunk } => write!(f, "{file} is damaged at chunk {chunk}: fetch it again"),
+            Self::InvalidInput { field, why } => write!(f, "{field}: {why}"),
+            Self::Internal { report } => write!(f, "internal error, please report it: {report}"),
+        }
+    }
+}
+
+/// Maps a crate's own error to the stable kind.
+pub trait Classify: std::error::Error + Send + Sync + 'static {
+    /// The kind that an app sees.
+    fn kind(&self) -> ErrorKind;
+}
+
+/// A byte count as people read it: decimal units, as phones show them.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0 as f64;
+        match self.0 {
+            0..1_000 => write!(f, "{} bytes", self.0),
+            1_000..1_000_000 => write!(f, "{:.1} kB", bytes / 1e3),
+            1_000_000..1_000_000_000 => write!(f, "{:.0} MB", bytes / 1e6),
+            _ => write!(f, "{:.1} GB", bytes / 1e9),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_carry_the_numbers() {
+        let error = ErrorKind::OutOfMemory { need_bytes: 1_900_000_000, have_bytes: 1_200_000_000 };
+        assert!(error.to_string().starts_with("needs 1.9 GB, 1.2 GB free"));
+        let error = ErrorKind::ContextOverflow { limit: 4096, used: 5000 };
+        assert!(error.to_string().contains("4096") && error.to_string().contains("5000"));
+    }
+}

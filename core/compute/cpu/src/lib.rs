@@ -1,0 +1,1 @@
+//! The CPU back end: quantised panels, SIMD kernels, a thread pool.

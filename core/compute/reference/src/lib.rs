@@ -1,0 +1,1 @@
+//! The reference back end: plain f32, slow, obviously right.

@@ -1,0 +1,1 @@
+//! The decode loop: sampler, stop strings, thinking spans, sequences over the KV cache.

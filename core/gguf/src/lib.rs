@@ -1,0 +1,1 @@
+//! The GGUF file format: parse, validate, map, write.

@@ -1,0 +1,1 @@
+//! Reads a GGUF's metadata into a DecoderSpec: pure data, one small file per family.

@@ -1,0 +1,1 @@
+//! Engine thread, conversation, history, turn, event stream.
