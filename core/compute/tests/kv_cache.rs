@@ -1,4 +1,5 @@
 //! The cache's contract: lengths, sharing, copying on write, limits.
+#![allow(clippy::unwrap_used)]
 
 use inkling_compute::{
     Batch, ComputeError, HostPages, KvCache, KvLayer, KvLayout, KvType, PAGE_POSITIONS, Run, SequenceId,

@@ -187,7 +187,7 @@ impl KvCache {
 
     /// Index of the last page if the next position would be written into it while another sequence holds it too.
     fn shared_tail(&self, entry: &Sequence) -> Option<usize> {
-        let tail = (!entry.len.is_multiple_of(PAGE_POSITIONS)).then(|| entry.len / PAGE_POSITIONS)?;
+        let tail = (!entry.len.is_multiple_of(PAGE_POSITIONS)).then_some(entry.len / PAGE_POSITIONS)?;
         (self.holders[entry.pages[tail].index()] > 1).then_some(tail)
     }
 
