@@ -1,0 +1,32 @@
+# What people type. Each target does everything it needs, on a machine with git, make and a Rust toolchain.
+# `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo model test conformance bench fuzz lint demo-model
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: ## chat with SmolLM2-135M-Instruct (fetched on first use); without a terminal, play a short conversation
+	@scripts/demo.sh
+
+model: ## fetch SmolLM2-135M-Instruct (98 MB) into the cache folder and check its digests
+	@scripts/model.sh
+
+test: ## lint, build and run every test, NEON kernels under qemu included
+	@scripts/test.sh
+
+conformance: ## compare with other implementations' exact results (needs the reference folder)
+	@scripts/conformance.sh
+
+bench: ## measure load, prefill and decode on this machine
+	@scripts/bench.sh
+
+fuzz: ## fuzz the parsers: make fuzz RUNS=10000000
+	@scripts/fuzz.sh
+
+lint: ## formatting, clippy, licences, spelling
+	@scripts/lint.sh
+
+demo-model: ## train the tiny model inside the binary again (about an hour; see docs/demo-model.md)
+	@scripts/demo-model/train.sh

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu.
+source "$(dirname "$0")/prepare.sh"
+
+scripts/lint.sh
+say "tests"
+cargo test --workspace --quiet
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+say "NEON kernels under qemu"
+scripts/test-neon.sh
