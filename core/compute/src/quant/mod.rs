@@ -101,8 +101,7 @@ fn unsupported(kind: TensorType) -> ComputeError {
     ComputeError::Unsupported { backend: "any", what: format!("tensors of type {}", kind.name()) }
 }
 
-const MISMATCH: ComputeError =
-    ComputeError::BadBatch { why: "the bytes of a row do not match its number of elements" };
+const MISMATCH: ComputeError = ComputeError::BadBatch { why: "the bytes of a row do not match its number of elements" };
 
 fn decode_blocks<const BYTES: usize, const ELEMENTS: usize>(
     bytes: &[u8],
