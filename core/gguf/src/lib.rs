@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `file` | [`Gguf`], the parsed and mapped model |
 //! | `metadata` | [`Metadata`], the keys and their typed getters |
-//! | `value` | [`Value`], [`Array`], [`StringArray`]: what a key can hold |
+//! | `value`, `array` | [`Value`], [`Array`], [`StringArray`]: what a key can hold |
 //! | `tensor` | [`TensorInfo`], [`Shape`], [`TensorId`] |
 //! | `tensor_type` | [`TensorType`], the block sizes of all ggml types |
 //! | `layout` | the one place where sizes are computed and compared with the file |
@@ -18,11 +18,14 @@
 //! | `split` | files in parts, `-00001-of-00003` |
 //! | `map` | where the bytes live; the only `unsafe` of the crate |
 //! | `sniff` | what a file that is no GGUF probably is |
-//! | `write` | [`GgufWriter`], the way back |
+//! | `write`, `data_writer`, `encode` | [`GgufWriter`] and [`DataWriter`], the way back |
 //! | `limits` | the caps on counts and lengths, with their reasons |
 //! | `error` | [`GgufError`] |
 
+mod array;
 mod cursor;
+mod data_writer;
+mod encode;
 mod error;
 mod file;
 mod layout;
@@ -37,6 +40,8 @@ mod tensor_type;
 mod value;
 mod write;
 
+pub use array::{Array, StringArray};
+pub use data_writer::DataWriter;
 pub use error::{GgufError, Place};
 pub use file::Gguf;
 pub use map::BASE_ALIGNMENT;
@@ -45,5 +50,5 @@ pub use sniff::{FirstBytes, LooksLike};
 pub use split::part_path;
 pub use tensor::{Shape, ShapeError, TensorId, TensorInfo};
 pub use tensor_type::{TensorType, UnknownTensorType};
-pub use value::{Array, StringArray, Value, ValueKind};
-pub use write::{DataWriter, GgufWriter, PartLimit};
+pub use value::{Value, ValueKind};
+pub use write::{GgufWriter, PartLimit};

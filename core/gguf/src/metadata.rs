@@ -6,9 +6,10 @@
 
 use std::borrow::Cow;
 
+use crate::array::{Array, StringArray};
 use crate::error::GgufError;
 use crate::limits::MAX_LAYERS;
-use crate::value::{Array, StringArray, Value};
+use crate::value::Value;
 
 /// The keys of a model and their values, in the order of the file. No key appears twice.
 #[derive(Debug, Clone, Default)]

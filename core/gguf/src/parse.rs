@@ -3,6 +3,7 @@
 //! Nothing here trusts a number of the file: counts are compared with the bytes that are left before anything is
 //! allocated for them, and all values are copied out, so that a file which changes later cannot change what was checked.
 
+use crate::array::{Array, StringArray};
 use crate::cursor::Cursor;
 use crate::error::{GgufError, Place};
 use crate::layout::{self, DataSection};
@@ -11,7 +12,7 @@ use crate::metadata::Metadata;
 use crate::sniff::{FirstBytes, LooksLike};
 use crate::tensor::{ShapeError, TensorInfo};
 use crate::tensor_type::TensorType;
-use crate::value::{Array, StringArray, Value, ValueKind};
+use crate::value::{Value, ValueKind};
 
 pub(crate) const MAGIC: &[u8; 4] = b"GGUF";
 const HEADER_BYTES: usize = 24;

@@ -4,16 +4,20 @@
 //! written can be read. The format is version 3, little-endian.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io::Write;
 
+use crate::array::Array;
+use crate::data_writer::DataWriter;
+use crate::encode::{put_string, put_value};
 use crate::error::{GgufError, Place};
 use crate::layout::{self, DataSection};
 use crate::limits;
+use crate::metadata::Metadata;
 use crate::parse::{MAGIC, check_alignment};
 use crate::split;
 use crate::tensor::{TensorId, TensorInfo};
 use crate::tensor_type::TensorType;
-use crate::value::{Array, StringArray, Value};
+use crate::value::Value;
 
 const VERSION: u32 = 3;
 const ALIGNMENT_KEY: &str = "general.alignment";
@@ -78,7 +82,7 @@ impl GgufWriter {
         check_name(key, limits::MAX_KEY_BYTES, || Place::Key { index })?;
         check_value(key, &value)?;
         if key == ALIGNMENT_KEY {
-            let alignment = value.as_integer().and_then(|alignment| u64::try_from(alignment).ok()).unwrap_or(0);
+            let alignment = Metadata::new(vec![(key.to_owned(), value.clone())])?.require_u64(key)?;
             self.realign(check_alignment(alignment)?)?;
         }
         match self.entries.iter_mut().find(|(known, _)| known == key) {
@@ -202,82 +206,7 @@ impl GgufWriter {
         }
         head.resize(head.len().next_multiple_of(self.alignment as usize), 0);
         out.write_all(&head).map_err(|source| GgufError::CannotWrite { bytes_left: self.next_offset, source })?;
-        Ok(DataWriter {
-            out,
-            tensors: self.tensors.clone(),
-            alignment: self.alignment,
-            total: self.next_offset,
-            current: 0,
-            position: 0,
-        })
-    }
-}
-
-/// Takes the data of the declared tensors, in order and in pieces of any size, and puts the padding between them.
-#[derive(Debug)]
-#[must_use = "the file is complete only after finish()"]
-pub struct DataWriter<W> {
-    out: W,
-    tensors: Vec<TensorInfo>,
-    alignment: u64,
-    total: u64,
-    /// The tensor that is being written.
-    current: usize,
-    /// Bytes of the data section written so far.
-    position: u64,
-}
-
-impl<W: Write> DataWriter<W> {
-    /// The tensor whose data comes next; `None` when all is written.
-    pub fn next_tensor(&self) -> Option<&TensorInfo> {
-        self.tensors.get(self.current)
-    }
-
-    /// Appends data. A piece may end anywhere, also in a later tensor.
-    pub fn push(&mut self, mut data: &[u8]) -> Result<(), GgufError> {
-        while !data.is_empty() {
-            let Some(tensor) = self.tensors.get(self.current) else {
-                return Err(GgufError::TooMuchData { given: data.len() as u64 });
-            };
-            let end = tensor.offset + tensor.bytes;
-            let missing = usize::try_from(end - self.position).unwrap_or(usize::MAX);
-            let (now, later) = data.split_at(data.len().min(missing));
-            self.put(now)?;
-            if self.position == end {
-                self.current += 1;
-                let padded = layout::align_up(end, self.alignment).unwrap_or(end);
-                self.pad((padded - end) as usize)?;
-            }
-            data = later;
-        }
-        Ok(())
-    }
-
-    fn pad(&mut self, mut bytes: usize) -> Result<(), GgufError> {
-        const ZEROS: [u8; 256] = [0; 256];
-        while bytes > 0 {
-            let now = bytes.min(ZEROS.len());
-            self.put(&ZEROS[..now])?;
-            bytes -= now;
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), GgufError> {
-        let failed = |source: io::Error| GgufError::CannotWrite { bytes_left: self.total - self.position, source };
-        self.out.write_all(bytes).map_err(failed)?;
-        self.position += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Makes sure that all data came, and flushes.
-    pub fn finish(mut self) -> Result<W, GgufError> {
-        if let Some(tensor) = self.next_tensor() {
-            let missing = tensor.offset + tensor.bytes - self.position;
-            return Err(GgufError::DataMissing { name: tensor.name.clone(), missing });
-        }
-        self.out.flush().map_err(|source| GgufError::CannotWrite { bytes_left: 0, source })?;
-        Ok(self.out)
+        Ok(DataWriter::new(out, self.tensors.clone(), self.alignment, self.next_offset))
     }
 }
 
@@ -320,52 +249,4 @@ fn check_array(key: &str, array: &Array, depth: u32) -> Result<(), GgufError> {
         Array::Array(arrays) => arrays.iter().try_for_each(|array| check_array(key, array, depth + 1)),
         _ => Ok(()),
     }
-}
-
-fn put_string(out: &mut Vec<u8>, string: &[u8]) {
-    out.extend_from_slice(&(string.len() as u64).to_le_bytes());
-    out.extend_from_slice(string);
-}
-
-fn put_value(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::U8(value) => out.push(*value),
-        Value::I8(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::U16(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::I16(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::U32(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::I32(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::U64(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::I64(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::F32(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::F64(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Value::Bool(value) => out.push((*value).into()),
-        Value::String(string) => put_string(out, string),
-        Value::Array(array) => put_array(out, array),
-    }
-}
-
-fn put_array(out: &mut Vec<u8>, array: &Array) {
-    out.extend_from_slice(&array.kind().number().to_le_bytes());
-    out.extend_from_slice(&(array.len() as u64).to_le_bytes());
-    match array {
-        Array::U8(values) => out.extend_from_slice(values),
-        Array::I8(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::U16(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::I16(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::U32(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::I32(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::U64(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::I64(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::F32(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::F64(values) => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
-        Array::Bool(values) => out.extend(values.iter().map(|&value| u8::from(value))),
-        Array::String(strings) => put_strings(out, strings),
-        Array::Array(arrays) => arrays.iter().for_each(|array| put_array(out, array)),
-    }
-}
-
-fn put_strings(out: &mut Vec<u8>, strings: &StringArray) {
-    out.reserve(strings.total_bytes() + 8 * strings.len());
-    strings.iter().for_each(|string| put_string(out, string));
 }
