@@ -1,0 +1,1 @@
+//! Scanners against the expressions that they stand for.
