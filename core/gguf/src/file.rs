@@ -49,12 +49,19 @@ impl Gguf {
 
         let mut opened = Some((source, parsed));
         let mut parts = Vec::new();
+        let mut tensors = 0;
         for number in 1..=keys.count {
             let name = PartName { number, ..name.clone() };
-            let (path, source, parsed) = match opened.take_if(|_| number == part + 1) {
+            let (path, source, mut parsed) = match opened.take_if(|_| number == part + 1) {
                 Some((source, parsed)) => (path.to_owned(), source, parsed),
                 None => open_part(&name)?,
             };
+            // Limits hold for all parts together, so what many hostile parts can occupy is bounded as they come.
+            tensors += parsed.tensors.len() as u64;
+            check_tensor_count(tensors).map_err(|error| error.in_file(&path))?;
+            if number > 1 {
+                parsed.metadata = Metadata::default();
+            }
             parts.push((Part { source, path: Some(path) }, parsed));
         }
         let model = Self::join(parts).map_err(named)?;
@@ -96,10 +103,6 @@ impl Gguf {
             sources.push(part);
             tensors.extend(parsed.tensors);
             first.get_or_insert((parsed.version, parsed.alignment, parsed.metadata));
-        }
-        let count = tensors.len() as u64;
-        if count > limits::MAX_TENSORS {
-            return Err(GgufError::TooMany { what: "tensor", count, limit: limits::MAX_TENSORS });
         }
         let name = |index: u32| &tensors[index as usize].name;
         let mut sorted: Vec<u32> = (0..tensors.len() as u32).collect();
@@ -186,6 +189,11 @@ impl Gguf {
         let tensor = self.info(id);
         (&self.parts[tensor.part as usize].source, tensor.offset as usize, tensor.bytes as usize)
     }
+}
+
+fn check_tensor_count(count: u64) -> Result<(), GgufError> {
+    let limit = limits::MAX_TENSORS;
+    if count > limit { Err(GgufError::TooMany { what: "tensor", count, limit }) } else { Ok(()) }
 }
 
 /// Opens, parses and checks one part of a split model.
