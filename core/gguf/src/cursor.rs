@@ -66,14 +66,14 @@ impl<'a> Cursor<'a> {
         Ok(string)
     }
 
-    /// A name: a string that is not empty and is UTF-8.
-    pub(crate) fn name(&mut self, limit: u64, place: impl Fn() -> Place) -> Result<&'a str, GgufError> {
+    /// A name: a string that is not empty and is UTF-8. It is copied before it is checked.
+    pub(crate) fn name(&mut self, limit: u64, place: impl Fn() -> Place) -> Result<String, GgufError> {
         let bytes = self.string(limit, &place)?;
         if bytes.is_empty() {
             return Err(GgufError::EmptyName { place: place() });
         }
-        std::str::from_utf8(bytes)
-            .map_err(|error| GgufError::NotUtf8 { place: place(), valid_bytes: error.valid_up_to() })
+        String::from_utf8(bytes.to_vec())
+            .map_err(|error| GgufError::NotUtf8 { place: place(), valid_bytes: error.utf8_error().valid_up_to() })
     }
 }
 

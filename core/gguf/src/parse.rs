@@ -40,8 +40,8 @@ pub(crate) fn parse_part(bytes: &[u8], part: u32) -> Result<ParsedPart, GgufErro
     let mut nested_arrays = 0;
     for index in 0..key_count as u64 {
         let key = cursor.name(limits::MAX_KEY_BYTES, || Place::Key { index })?;
-        let value = ValueReader { cursor: &mut cursor, key, nested_arrays: &mut nested_arrays }.value()?;
-        entries.push((key.to_owned(), value));
+        let value = ValueReader { cursor: &mut cursor, key: &key, nested_arrays: &mut nested_arrays }.value()?;
+        entries.push((key, value));
     }
     let metadata = Metadata::new(entries)?;
     let alignment = match metadata.u64("general.alignment")? {
@@ -57,7 +57,7 @@ pub(crate) fn parse_part(bytes: &[u8], part: u32) -> Result<ParsedPart, GgufErro
     let section = DataSection { start, alignment, file_bytes: bytes.len() as u64, part };
     let tensors: Vec<TensorInfo> = descriptions
         .iter()
-        .map(|tensor| layout::place(tensor.name, tensor.kind, tensor.dimensions(), tensor.offset, section))
+        .map(|tensor| layout::place(&tensor.name, tensor.kind, tensor.dimensions(), tensor.offset, section))
         .collect::<Result<_, _>>()?;
     layout::check_extents(&tensors, section)?;
     Ok(ParsedPart { version, alignment, metadata, tensors })
@@ -84,7 +84,9 @@ fn header(cursor: &mut Cursor<'_>, bytes: &[u8]) -> Result<u32, GgufError> {
     match cursor.u32(|| Place::Header)? {
         version @ (2 | 3) => Ok(version),
         1 => Err(GgufError::VersionOne),
-        swapped if swapped & 0xffff == 0 && swapped != 0 => Err(GgufError::BigEndian { version: swapped.swap_bytes() }),
+        swapped if (1..=255).contains(&swapped.swap_bytes()) => {
+            Err(GgufError::BigEndian { version: swapped.swap_bytes() })
+        }
         version => Err(GgufError::UnknownVersion { version }),
     }
 }
@@ -104,27 +106,27 @@ fn count(cursor: &mut Cursor<'_>, what: &'static str, limit: u64, least: u64, be
 }
 
 /// A tensor's description, not yet checked.
-struct Description<'a> {
-    name: &'a str,
+struct Description {
+    name: String,
     kind: TensorType,
     dimensions: [u64; limits::MAX_DIMENSIONS],
     rank: usize,
     offset: u64,
 }
 
-impl Description<'_> {
+impl Description {
     fn dimensions(&self) -> &[u64] {
         &self.dimensions[..self.rank]
     }
 }
 
-fn description<'a>(cursor: &mut Cursor<'a>, index: u64) -> Result<Description<'a>, GgufError> {
+fn description(cursor: &mut Cursor<'_>, index: u64) -> Result<Description, GgufError> {
     let name = cursor.name(limits::MAX_TENSOR_NAME_BYTES, || Place::TensorName { index })?;
-    let place = || Place::Tensor { name: name.to_owned() };
+    let place = || Place::Tensor { name: name.clone() };
     let rank = cursor.u32(place)?;
     let mut dimensions = [1; limits::MAX_DIMENSIONS];
     let named = dimensions.get_mut(..rank as usize).ok_or_else(|| GgufError::BadShape {
-        name: name.to_owned(),
+        name: name.clone(),
         source: ShapeError::TooManyDimensions { found: rank.into() },
     })?;
     for dimension in named {
@@ -132,7 +134,7 @@ fn description<'a>(cursor: &mut Cursor<'a>, index: u64) -> Result<Description<'a
     }
     let number = cursor.u32(place)?;
     let kind = TensorType::from_number(number).ok_or_else(|| GgufError::UnsupportedTensorType {
-        name: name.to_owned(),
+        name: name.clone(),
         number,
         removed: TensorType::removed_name(number),
     })?;
@@ -143,13 +145,13 @@ fn description<'a>(cursor: &mut Cursor<'a>, index: u64) -> Result<Description<'a
 /// Reads the value of one key.
 struct ValueReader<'c, 'a> {
     cursor: &'c mut Cursor<'a>,
-    key: &'a str,
+    key: &'c str,
     /// Of the whole file.
     nested_arrays: &'c mut u64,
 }
 
-impl<'a> ValueReader<'_, 'a> {
-    fn place(&self) -> impl Fn() -> Place + use<'a> {
+impl<'c> ValueReader<'c, '_> {
+    fn place(&self) -> impl Fn() -> Place + use<'c> {
         let key = self.key;
         move || Place::Value { key: key.to_owned() }
     }
@@ -231,8 +233,10 @@ impl<'a> ValueReader<'_, 'a> {
             ends.push(total);
         }
         let mut bytes = Vec::with_capacity(total);
-        for _ in 0..count {
-            bytes.extend_from_slice(pieces.string(limits::MAX_STRING_BYTES, &place)?);
+        for &end in &ends {
+            // By the lengths of the first pass, which a file that changes meanwhile cannot take back.
+            pieces.take(1, 8, &place)?;
+            bytes.extend_from_slice(pieces.take((end - bytes.len()) as u64, 1, &place)?);
         }
         Ok(StringArray::from_parts(ends, bytes))
     }

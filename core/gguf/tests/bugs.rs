@@ -244,7 +244,7 @@ fn row_not_a_multiple_of_the_block() {
 
 #[test]
 fn unknown_and_removed_tensor_types() {
-    for number in [42, 1000, u32::MAX] {
+    for number in [43, 1000, u32::MAX] {
         let error = tensor(&[32], number, 0).data(64).error();
         assert_error!(error, GgufError::UnsupportedTensorType { removed: None, .. }, "\"w\"", number);
     }
@@ -304,10 +304,10 @@ fn names_too_long_empty_or_not_text() {
 #[test]
 fn versions_and_byte_orders() {
     assert_error!(Raw::header(1, 0, 0).error(), GgufError::VersionOne, "version 1");
-    for version in [0, 4, 1 << 15, 0x0103_0000 | 1] {
+    for version in [0, 4, 1 << 15, 1 << 16, 0x0103_0000 | 1] {
         assert_error!(Raw::header(version, 0, 0).error(), GgufError::UnknownVersion { .. }, version);
     }
-    for version in [1_u32, 2, 3] {
+    for version in [1_u32, 2, 3, 4] {
         let error = Raw::header(version.swap_bytes(), 0, 0).error();
         assert_error!(error, GgufError::BigEndian { version: found } if *found == version, "big-endian", version);
     }
