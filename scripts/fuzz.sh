@@ -4,7 +4,8 @@
 #   scripts/fuzz.sh [TARGET] [AMOUNT]
 #
 # TARGET: parse (any bytes), edit (sound files with damaged numbers) or all (the default).
-# AMOUNT: seconds per target, like 60s (the default), or a number of executions, like 10000000.
+# AMOUNT: seconds per target, like 60s (the default), or a number of executions, like 10000000; the environment's RUNS
+# (make fuzz RUNS=10000000) says the same. With "all", edit gets a tenth of the executions, because each builds a file.
 #
 # Limits: no single allocation above 64 MiB, 512 MiB of memory in all, 10 s for one input. Inputs that break something
 # are kept in core/gguf/fuzz/artifacts/TARGET.
@@ -12,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../core/gguf/fuzz"
 
 target=${1:-all}
-amount=${2:-60s}
+amount=${2:-${RUNS:-60s}}
 case $target in
     all) targets=(parse edit) ;;
     parse | edit) targets=("$target") ;;
@@ -34,6 +35,9 @@ if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
 fi
 
 for target in "${targets[@]}"; do
+    if [[ ${#targets[@]} -gt 1 && $target = edit && $amount != *s ]]; then
+        limit=(-runs="$((amount / 10 + 1))")
+    fi
     corpus=corpus/$target
     mkdir -p "$corpus"
     seeds=()

@@ -50,19 +50,22 @@ impl StreamDecoder {
     /// Takes everything but an unfinished character off `pending`.
     fn take_certain(&mut self) -> String {
         let mut text = String::new();
-        let mut held = 0;
+        let mut taken = 0;
         for chunk in self.pending.utf8_chunks() {
             text.push_str(chunk.valid());
-            let invalid = chunk.invalid();
-            held = 0;
-            match std::str::from_utf8(invalid) {
-                // The bytes at the very end that some next byte could complete.
-                Err(error) if error.error_len().is_none() => held = invalid.len(),
-                Err(_) => text.push(char::REPLACEMENT_CHARACTER),
-                Ok(_) => {}
+            taken += chunk.valid().len();
+            let broken = chunk.invalid();
+            let last = taken + broken.len() == self.pending.len();
+            // Only at the very end may bytes that are no character yet become one.
+            if last && std::str::from_utf8(broken).is_err_and(|error| error.error_len().is_none()) {
+                break;
+            }
+            if !broken.is_empty() {
+                text.push(char::REPLACEMENT_CHARACTER);
+                taken += broken.len();
             }
         }
-        self.pending.drain(..self.pending.len() - held);
+        self.pending.drain(..taken);
         text
     }
 }

@@ -1,5 +1,7 @@
 //! Tokenizers against the reference data: every vocabulary that lies in the folder, exact ids and the text back.
 
+#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -74,4 +76,37 @@ fn every_vocabulary_gives_the_reference_ids_and_the_text_back() {
         checked += 1;
     }
     assert!(checked >= 1, "no vocabulary with .inp and .out found");
+}
+
+/// The real model, where `make model` puts it; `None`, said aloud, when it is absent and nobody requires it.
+fn smollm2() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let file = cache.join("inkling/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    if file.is_file() {
+        return Some(file);
+    }
+    assert!(std::env::var_os("INKLING_REQUIRE_MODEL").is_none(), "{} not found: run `make model`", file.display());
+    println!("SmolLM2 not found, skipped");
+    None
+}
+
+#[test]
+fn rendered_conversations_give_the_reference_ids() {
+    let (Some(reference), Some(model)) = (reference(), smollm2()) else { return };
+    let tokenizer = load(&model);
+    let cases = std::fs::read_to_string(reference.join("smollm2/greedy.json")).unwrap();
+    let cases: serde_json::Value = serde_json::from_str(&cases).unwrap();
+    let ids = |value: &serde_json::Value| -> Vec<u32> {
+        value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+    };
+    for case in cases.as_array().unwrap() {
+        let rendered = case["rendered"].as_str().unwrap();
+        let options = EncodeOptions { add_special: false, parse_special: true };
+        assert_eq!(tokenizer.encode(rendered, options).unwrap(), ids(&case["tokens"]), "{rendered:?}");
+        let answer = tokenizer.decode(&ids(&case["greedy"]), DecodeOptions::default()).unwrap();
+        assert_eq!(answer.trim_end_matches('\u{FFFD}'), case["answer"].as_str().unwrap().trim_end_matches('\u{FFFD}'));
+    }
+    assert!(tokenizer.is_end(tokenizer.token_id("<|im_end|>").unwrap()));
+    println!("SmolLM2: {} conversations", cases.as_array().unwrap().len());
 }

@@ -128,7 +128,10 @@ pub(crate) enum Alternative {
 
 impl Alternative {
     /// The end of the match at `at`, if there is one. A match is never empty.
-    pub(crate) fn match_at(&self, text: &str, at: usize) -> Option<usize> {
+    ///
+    /// `unbroken` is how far the text is known to be white space without a line break. It keeps a rule that takes
+    /// white space in small portions from looking for a line break in all the rest each time.
+    fn match_at(&self, text: &str, at: usize, unbroken: &mut usize) -> Option<usize> {
         let end = match self {
             Self::Contraction => contraction(text, at, false)?,
             Self::AnyCaseContraction => contraction(text, at, true)?,
@@ -154,9 +157,14 @@ impl Alternative {
                 if *suffix { contraction(text, end, true).unwrap_or(end) } else { end }
             }
             Self::SpacedLetters { prefix } => spaced_letters(text, at, prefix)?,
+            Self::ThroughNewline if at < *unbroken => return None,
             Self::ThroughNewline => {
                 let end = run(text, at, &SPACE, usize::MAX);
-                at + text[at..end].rfind(['\r', '\n'])? + 1
+                let newline = text[at..end].rfind(['\r', '\n']);
+                if newline.is_none() {
+                    *unbroken = end;
+                }
+                at + newline? + 1
             }
             Self::SpaceBeforeSpace => {
                 let end = run(text, at, &SPACE, usize::MAX);
@@ -185,8 +193,9 @@ const MARK: Class = Class::Any(Categories::MARK);
 pub(crate) fn isolate<'a>(text: &'a str, alternatives: &[Alternative], each: &mut dyn FnMut(&'a str)) {
     let mut gap = 0;
     let mut at = 0;
+    let mut unbroken = 0;
     while let Some(c) = char_at(text, at) {
-        match alternatives.iter().find_map(|alternative| alternative.match_at(text, at)) {
+        match alternatives.iter().find_map(|alternative| alternative.match_at(text, at, &mut unbroken)) {
             Some(end) => {
                 if gap < at {
                     each(&text[gap..at]);
