@@ -30,6 +30,19 @@ pub enum ModelError {
     VocabularyMismatch { tokens: usize, rows: usize },
     #[error("{count} more problems were left out")]
     More { count: usize },
+
+    #[cfg(feature = "synth")]
+    #[error("shape {name:?} is not known; known: {known}")]
+    UnknownShape { name: String, known: String },
+    #[cfg(feature = "synth")]
+    #[error("quantisation {name:?} is not known; known: {known}")]
+    UnknownQuant { name: String, known: String },
+    #[cfg(feature = "synth")]
+    #[error("cannot make {layers} layers: between 1 and {limit} are possible")]
+    BadLayers { layers: usize, limit: usize },
+    #[cfg(feature = "synth")]
+    #[error("cannot write {path}: {source}")]
+    CannotWrite { path: String, source: std::io::Error },
 }
 
 impl Classify for ModelError {
@@ -47,6 +60,14 @@ impl Classify for ModelError {
             | Self::WrongShape { .. }
             | Self::BadElement { .. }
             | Self::VocabularyMismatch { .. } => ErrorKind::ModelCorrupt { location: said },
+            #[cfg(feature = "synth")]
+            Self::UnknownShape { .. } => ErrorKind::invalid("shape", said),
+            #[cfg(feature = "synth")]
+            Self::UnknownQuant { .. } => ErrorKind::invalid("quant", said),
+            #[cfg(feature = "synth")]
+            Self::BadLayers { .. } => ErrorKind::invalid("layers", said),
+            #[cfg(feature = "synth")]
+            Self::CannotWrite { .. } => ErrorKind::invalid("output", said),
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `blocks` | attention, feed-forward and head from their tensors |
 //! | `report` | what `inspect` shows |
 //! | `error` | [`ModelError`] |
+//! | `synth` | files of real models' shapes with random weights (feature `synth`) |
 
 mod blocks;
 mod error;
@@ -27,6 +28,8 @@ mod hyper;
 mod reader;
 mod report;
 mod rope;
+#[cfg(feature = "synth")]
+pub mod synth;
 
 use inkling_compute::DecoderSpec;
 use inkling_gguf::Gguf;
