@@ -100,7 +100,7 @@ pub enum TextError {
         /// Its role.
         which: &'static str,
     },
-    /// The text has a byte that no token of the vocabulary can express.
+    /// The text has a byte that no token of a character vocabulary can express.
     #[error("the vocabulary has no token for byte 0x{byte:02X} and no unknown token")]
     NotEncodable {
         /// The byte.

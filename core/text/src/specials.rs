@@ -130,6 +130,10 @@ impl Specials {
         let mut end: Vec<u32> = fim.into_iter().flatten().collect();
         for text in END_OF_GENERATION {
             if let Some(id) = vocabulary.find(text.as_bytes()) {
+                // In Qwen's vocabularies, among others, </s> is an HTML tag that merges build.
+                if *text == "</s>" && vocabulary.token_type(id) == Some(TokenType::Normal) {
+                    continue;
+                }
                 vocabulary.set_type(id, TokenType::Control);
                 end.push(id);
             }
@@ -147,7 +151,7 @@ impl Specials {
     }
 }
 
-/// Two families use a usual end marker for something else.
+/// Some families use a usual end marker for something else.
 fn drop_exceptions(end: &mut Vec<u32>, vocabulary: &mut Vocabulary) {
     let ends = |text: &str, end: &[u32], vocabulary: &Vocabulary| {
         vocabulary.find(text.as_bytes()).filter(|id| end.binary_search(id).is_ok())

@@ -2,7 +2,8 @@
 //!
 //! There are no merge rules; any two neighbours whose texts together are a token may join, and the token's score
 //! says how soon. Spaces are written `▁`, and a character that no token covers falls back to its bytes. A heap of
-//! candidates makes it n log n in the length of the text.
+//! candidates makes it n log n in the length of the text, or of its longest word: most vocabularies have no token
+//! that goes on after a word's end, and then words cannot influence each other and are encoded one by one.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -19,6 +20,15 @@ pub(crate) struct Spm {
     scores: Vec<f32>,
     byte_tokens: Vec<Option<u32>>,
     unknown: Option<u32>,
+    /// Whether no token has a `▁` after another character, so that no two words ever join.
+    words_part: bool,
+}
+
+/// Buffers that are kept from word to word.
+#[derive(Debug, Default)]
+struct Scratch {
+    symbols: Vec<Symbol>,
+    heap: BinaryHeap<Candidate>,
 }
 
 /// A stretch of the text that is one token so far, or one character.
@@ -71,15 +81,37 @@ impl Spm {
             let plain = || vocabulary.find_text(&[byte]);
             vocabulary.find(&hex_byte(byte)).or_else(plain)
         };
-        Ok(Self { scores, byte_tokens: (0..=u8::MAX).map(byte).collect(), unknown })
+        let byte_tokens = (0..=u8::MAX).map(byte).collect();
+        let words_part = vocabulary
+            .iter()
+            .filter(|(_, kind)| kind.is_text())
+            .all(|(id, _)| std::str::from_utf8(vocabulary.text(id)).map_or(true, |text| word_end(text).is_none()));
+        Ok(Self { scores, byte_tokens, unknown, words_part })
     }
 
     /// Appends the tokens of a text whose spaces are already `▁`.
     pub(crate) fn encode(&self, vocabulary: &Vocabulary, text: &str, out: &mut Vec<u32>) -> Result<(), TextError> {
-        let mut symbols = symbols(text);
-        let mut heap = BinaryHeap::with_capacity(symbols.len());
+        let mut scratch = Scratch::default();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = if self.words_part { word_end(rest) } else { None };
+            let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+            self.encode_word(vocabulary, word, &mut scratch, out)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn encode_word(
+        &self,
+        vocabulary: &Vocabulary,
+        text: &str,
+        Scratch { symbols, heap }: &mut Scratch,
+        out: &mut Vec<u32>,
+    ) -> Result<(), TextError> {
+        fill(symbols, text);
         for at in 0..symbols.len() as u32 {
-            self.offer(vocabulary, text, &symbols, &mut heap, at);
+            self.offer(vocabulary, text, symbols, heap, at);
         }
         while let Some(candidate) = heap.pop() {
             let left = symbols[candidate.left as usize];
@@ -97,9 +129,9 @@ impl Spm {
             if right.next != NONE {
                 symbols[right.next as usize].previous = candidate.left;
             }
-            self.offer(vocabulary, text, &symbols, &mut heap, candidate.left);
+            self.offer(vocabulary, text, symbols, heap, candidate.left);
             if left.previous != NONE {
-                self.offer(vocabulary, text, &symbols, &mut heap, left.previous);
+                self.offer(vocabulary, text, symbols, heap, left.previous);
             }
         }
         for symbol in symbols.iter().filter(|symbol| symbol.length > 0) {
@@ -143,20 +175,22 @@ impl Spm {
     }
 }
 
+/// Where the first word ends: before a `▁` that follows another character.
+fn word_end(text: &str) -> Option<usize> {
+    let start = text.len() - text.trim_start_matches('▁').len();
+    text[start..].find('▁').map(|end| start + end)
+}
+
 /// One symbol a character.
-fn symbols(text: &str) -> Vec<Symbol> {
-    let mut symbols: Vec<Symbol> = text
-        .char_indices()
-        .zip(0u32..)
-        .map(|((start, c), at)| Symbol {
-            start: start as u32,
-            length: c.len_utf8() as u32,
-            previous: at.checked_sub(1).unwrap_or(NONE),
-            next: at + 1,
-        })
-        .collect();
+fn fill(symbols: &mut Vec<Symbol>, text: &str) {
+    symbols.clear();
+    symbols.extend(text.char_indices().zip(0u32..).map(|((start, c), at)| Symbol {
+        start: start as u32,
+        length: c.len_utf8() as u32,
+        previous: at.checked_sub(1).unwrap_or(NONE),
+        next: at + 1,
+    }));
     if let Some(last) = symbols.last_mut() {
         last.next = NONE;
     }
-    symbols
 }

@@ -136,6 +136,9 @@ impl Tokenizer {
     }
 
     /// The token ids of a text.
+    ///
+    /// Takes time in proportion to the text. A byte that a byte-level vocabulary has no token for is left out, as the
+    /// models' own tokenizers do.
     pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>, TextError> {
         self.encode_shielded(text, None, options)
     }

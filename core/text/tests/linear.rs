@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Draft, one_of_each};
 use inkling_text::{EncodeOptions, Tokenizer};
 
-const SIZE: usize = 48 * 1024;
+const SIZE: usize = 24 * 1024;
 
 /// A text of about `bytes` bytes.
 type Text = fn(usize) -> String;

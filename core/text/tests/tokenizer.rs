@@ -28,6 +28,14 @@ fn byte_level_merges_by_rank_within_words() {
 }
 
 #[test]
+fn a_byte_without_a_token_is_left_out_and_never_becomes_the_unknown_token() {
+    let mut draft = byte_level("gpt-2");
+    draft.types[3] = CONTROL;
+    draft.ids.unknown = draft.ids.eos;
+    assert_eq!(pieces(&draft.build(), "a\u{3}h", PLAIN), ["a", "h"]);
+}
+
+#[test]
 fn sentencepiece_merges_by_score_and_falls_back_to_bytes() {
     let tokenizer = sentencepiece().build();
     assert_eq!(pieces(&tokenizer, "hello", PLAIN), ["▁hello"]);
@@ -144,6 +152,18 @@ fn every_known_end_marker_ends_an_answer() {
 }
 
 #[test]
+fn an_html_tag_that_looks_like_an_end_marker_is_text() {
+    let mut draft = byte_level("superbpe");
+    for (left, right) in [("<", "/"), ("s", ">"), ("</", "s>")] {
+        draft.merge(left, right);
+    }
+    let tokenizer = draft.build();
+    assert_eq!(pieces(&tokenizer, "</s>", PLAIN), ["</s>"]);
+    assert!(!tokenizer.is_end(tokenizer.token_id("</s>").unwrap()));
+    assert!(sentencepiece().build().is_end(2));
+}
+
+#[test]
 fn gpt_oss_ends_a_message_but_not_the_answer_with_end() {
     let mut draft = byte_level("gpt-4o");
     let end = draft.add("<|end|>", CONTROL, 0.0);
@@ -232,6 +252,7 @@ fn wrong_vocabularies_say_what_is_wrong() {
 
     let mut draft = Draft { model: "gpt2", pre: Some("gpt-2"), ..Draft::default() };
     draft.add("a", NORMAL, 0.0);
+    draft.model = "gemma4";
     assert!(matches!(draft.build().encode("ab", PLAIN), Err(TextError::NotEncodable { byte: b'b' })));
     draft.types[0] = BYTE;
     assert!(matches!(draft.build().encode("a", PLAIN), Err(TextError::NotEncodable { byte: b'a' })));

@@ -26,6 +26,8 @@ pub(crate) struct Bpe {
     byte_pieces: Vec<u32>,
     /// The token that expresses a byte which is in no piece, if there is one.
     byte_tokens: Vec<Option<u32>>,
+    /// Stands for a character that has no tokens. Files of byte-level vocabularies name one too, often the same as
+    /// the end of the text, but it is never used.
     unknown: Option<u32>,
 }
 
@@ -52,6 +54,7 @@ impl Bpe {
                 byte_tokens.push(vocabulary.find(&hex_byte(byte)));
             }
         }
+        let unknown = unknown.filter(|_| !rule.byte_level);
         Ok(Self { rule, rules, byte_pieces, byte_tokens, unknown })
     }
 
@@ -140,8 +143,12 @@ impl Bpe {
                 continue;
             }
             for &byte in &word[start..end] {
-                let token = self.byte_tokens[byte as usize].or(self.unknown);
-                out.push(token.ok_or(TextError::NotEncodable { byte })?);
+                match self.byte_tokens[byte as usize].or(self.unknown) {
+                    Some(id) => out.push(id),
+                    // Falcon's vocabulary, among others, lacks a few control characters and leaves them out.
+                    None if self.rule.byte_level => {}
+                    None => return Err(TextError::NotEncodable { byte }),
+                }
             }
         }
         Ok(())

@@ -66,14 +66,14 @@ impl Draft {
 pub(crate) fn byte_chars() -> Vec<char> {
     let printable = |byte: u32| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
     let mut next = 0x100;
-    let mut char_of = |byte: u32| {
+    let char_of = |byte: u32| {
         if printable(byte) {
             return char::from_u32(byte);
         }
         next += 1;
         char::from_u32(next - 1)
     };
-    (0..256).filter_map(|byte| char_of(byte)).collect()
+    (0..256).filter_map(char_of).collect()
 }
 
 /// Byte-level BPE: 256 bytes, a few merges, `<|im_start|>` and `<|im_end|>` as control tokens, `<tool>` user-defined.
