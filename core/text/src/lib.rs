@@ -4,16 +4,19 @@
 //!   the tokens with a role, `partition` cuts text at special tokens.
 //! * `pretokenize` and `bpe`: byte-level BPE; `spm`: SentencePiece; `wordpiece`: BERT.
 //! * [`StreamDecoder`]: text as the tokens come.
+//! * [`template`]: messages to text, by the model's own chat template; [`shield`] keeps user text from forging a turn.
 
 mod bpe;
 mod bytes;
 mod error;
 mod partition;
 mod pretokenize;
+pub mod shield;
 mod source;
 mod specials;
 mod spm;
 mod stream;
+pub mod template;
 mod tokenizer;
 mod vocabulary;
 mod wordpiece;
