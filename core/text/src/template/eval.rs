@@ -8,7 +8,7 @@ use super::ast::{Args, CmpOp, Const, Expr, Post, Symbol};
 use super::error::TemplateError;
 use super::interp::Interp;
 use super::scope::Scope;
-use super::value::{Dict, Function, LoopState, Method, Value};
+use super::value::{Function, LoopState, Method, Value};
 use super::{checks, filters, functions, methods, ops};
 
 impl Interp<'_> {
@@ -38,7 +38,7 @@ impl Interp<'_> {
                     .iter()
                     .map(|(key, value)| Ok((self.eval(key, scope)?, self.eval(value, scope)?)))
                     .collect::<Result<_, TemplateError>>()?;
-                Dict::new(self.meter(), entries)
+                Value::dict(self.meter(), entries)
             }
             Expr::Neg(value) => ops::negate(self.eval(value, scope)?),
             Expr::Pos(value) => ops::plus(self.eval(value, scope)?),
@@ -74,7 +74,7 @@ impl Interp<'_> {
             }
             Expr::Postfix(base, chain) => {
                 let value = self.eval(base, scope)?;
-                self.chain(value, Some(base), chain, scope)
+                self.chain(value, chain, scope)
             }
         }
     }
@@ -121,11 +121,10 @@ impl Interp<'_> {
         })
     }
 
-    /// Applies the steps of a postfix chain to `value`, which `base` stands for in messages.
+    /// Applies the steps of a postfix chain to `value`.
     pub(super) fn chain(
         &mut self,
         mut value: Value,
-        _base: Option<&Expr>,
         chain: &[Post],
         scope: &Rc<Scope>,
     ) -> Result<Value, TemplateError> {

@@ -8,7 +8,7 @@ use super::args::{CallArgs, int, str};
 use super::error::TemplateError;
 use super::interp::Interp;
 use super::strftime::strftime;
-use super::value::{Cycler, Dict, Function, Joiner, List, Range, Value};
+use super::value::{Cycler, Function, Joiner, List, Range, Value};
 
 /// The sandbox of Jinja2 allows no longer range.
 const MAX_RANGE: u64 = 100_000;
@@ -67,7 +67,7 @@ pub(super) fn call(interp: &mut Interp<'_>, function: Function, args: CallArgs) 
             for (name, value) in args.named {
                 entries.push((interp.string(&*name)?, value));
             }
-            Dict::new(interp.meter(), entries)
+            Value::dict(interp.meter(), entries)
         }
         Function::Namespace => namespace(interp, args),
         Function::Cycler => {

@@ -247,7 +247,7 @@ impl<'a> Interp<'a> {
 
     fn filtered_capture(&mut self, filters: &[Post], body: &[Stmt], scope: &Rc<Scope>) -> Result<Value, TemplateError> {
         let value = self.capture(|interp| interp.exec_all(body, &Scope::inside(scope)))?;
-        self.chain(value, None, filters, scope)
+        self.chain(value, filters, scope)
     }
 
     fn call_with_caller(&mut self, call: &Expr, caller: Value, scope: &Rc<Scope>) -> Result<Value, TemplateError> {
@@ -256,7 +256,7 @@ impl<'a> Interp<'a> {
             return Err(TemplateError::runtime("expected a call"));
         };
         let function = self.eval(base, scope)?;
-        let function = self.chain(function, Some(base), before, scope)?;
+        let function = self.chain(function, before, scope)?;
         let mut args = self.arguments(args, scope)?;
         args.named.push(("caller".into(), caller));
         self.call(&function, args)
@@ -405,7 +405,7 @@ impl<'a> Interp<'a> {
                     .into_iter()
                     .map(|(name, value)| Ok((interp.string(&*name)?, value)))
                     .collect::<Result<_, _>>()?;
-                scope.set(symbol, super::value::Dict::new(interp.meter(), entries)?);
+                scope.set(symbol, super::value::Value::dict(interp.meter(), entries)?);
             } else if let Some((name, _)) = named.first() {
                 return refuse(&format!("argument '{name}'"));
             }

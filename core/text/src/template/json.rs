@@ -179,7 +179,7 @@ fn convert(
                 .iter()
                 .map(|(key, value)| Ok((Value::string(meter, text(key))?, convert(meter, value, text, levels - 1)?)))
                 .collect::<Result<_, TemplateError>>()?;
-            Dict::new(meter, entries)?
+            Value::dict(meter, entries)?
         }
     })
 }

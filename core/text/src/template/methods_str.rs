@@ -277,11 +277,7 @@ pub(super) fn splitlines(text: &str, keep: bool) -> Vec<&str> {
 }
 
 /// The part of `text` between two Python indices, and how many characters come before it.
-fn window<'t>(
-    text: &'t str,
-    start: Option<Value>,
-    end: Option<Value>,
-) -> Result<Option<(&'t str, usize)>, TemplateError> {
+fn window(text: &str, start: Option<Value>, end: Option<Value>) -> Result<Option<(&str, usize)>, TemplateError> {
     let bound = |value: Option<Value>| match value {
         None | Some(Value::None) => Ok(None),
         Some(value) => int("an index", &value).map(Some),

@@ -9,7 +9,7 @@ pub(super) fn is_space(c: char) -> bool {
 pub(super) fn is_printable(c: char) -> bool {
     // Rust escapes exactly what Python calls non-printable; behind another character it does not escape marks.
     !c.is_control()
-        && (c == '\'' || c == '"' || c == '\\' || !format!("a{c}").escape_debug().nth(1).is_some_and(|c| c == '\\'))
+        && (c == '\'' || c == '"' || c == '\\' || format!("a{c}").escape_debug().nth(1).is_none_or(|c| c != '\\'))
 }
 
 /// Python's `repr` of a float: the shortest digits that read back as the same number.

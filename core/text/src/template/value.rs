@@ -205,6 +205,31 @@ impl Value {
         Ok(Value::Str(Arc::new(Text { text, markup, _charge: charge })))
     }
 
+    /// A dict of `entries`; a later entry with the same key replaces the value of an earlier one.
+    pub(super) fn dict(meter: &Arc<Meter>, entries: Vec<(Value, Value)>) -> Result<Value, TemplateError> {
+        let depth = depth_over(entries.iter().flat_map(|(key, value)| [key, value]))?;
+        let mut keys = 0;
+        let mut index = HashMap::with_capacity(entries.len());
+        let mut unique: Vec<(Value, Value)> = Vec::with_capacity(entries.len());
+        meter.check(entries.len() as u64 * 128)?;
+        for (key, value) in entries {
+            keys += key.as_str().map_or(0, str::len);
+            let hashed = key.key(meter)?;
+            match index.get(&hashed) {
+                Some(&at) => {
+                    let entry: &mut (Value, Value) = &mut unique[at];
+                    entry.1 = value;
+                }
+                None => {
+                    index.insert(hashed, unique.len());
+                    unique.push((key, value));
+                }
+            }
+        }
+        let charge = meter.charge(OVERHEAD + unique.len() * 128 + keys)?;
+        Ok(Value::Dict(Rc::new(Dict { entries: unique, index, depth, _charge: charge })))
+    }
+
     /// A new list.
     pub(super) fn list(meter: &Arc<Meter>, items: Vec<Value>) -> Result<Value, TemplateError> {
         Ok(Value::List(List::new(meter, items)?))
@@ -334,31 +359,6 @@ impl List {
 }
 
 impl Dict {
-    /// A dict of `entries`; a later entry with the same key replaces the value of an earlier one.
-    pub(super) fn new(meter: &Arc<Meter>, entries: Vec<(Value, Value)>) -> Result<Value, TemplateError> {
-        let depth = depth_over(entries.iter().flat_map(|(key, value)| [key, value]))?;
-        let mut keys = 0;
-        let mut index = HashMap::with_capacity(entries.len());
-        let mut unique: Vec<(Value, Value)> = Vec::with_capacity(entries.len());
-        meter.check(entries.len() as u64 * 128)?;
-        for (key, value) in entries {
-            keys += key.as_str().map_or(0, str::len);
-            let hashed = key.key(meter)?;
-            match index.get(&hashed) {
-                Some(&at) => {
-                    let entry: &mut (Value, Value) = &mut unique[at];
-                    entry.1 = value;
-                }
-                None => {
-                    index.insert(hashed, unique.len());
-                    unique.push((key, value));
-                }
-            }
-        }
-        let charge = meter.charge(OVERHEAD + unique.len() * 128 + keys)?;
-        Ok(Value::Dict(Rc::new(Dict { entries: unique, index, depth, _charge: charge })))
-    }
-
     pub(super) fn get(&self, meter: &Meter, key: &Value) -> Result<Option<&Value>, TemplateError> {
         let key = key.key(meter)?;
         Ok(self.index.get(&key).map(|&at| &self.entries[at].1))

@@ -8,7 +8,7 @@ use super::super::json::Dumps;
 use super::super::meter::Buffer;
 use super::super::methods_str::{capitalize, pad, replace, splitlines, strip};
 use super::super::text::is_space;
-use super::super::value::{Dict, Value};
+use super::super::value::Value;
 
 pub(super) fn apply(interp: &mut Interp<'_>, name: &str, value: Value, args: CallArgs) -> Result<Value, TemplateError> {
     if name == "tojson" {
@@ -81,7 +81,7 @@ pub(super) fn apply(interp: &mut Interp<'_>, name: &str, value: Value, args: Cal
                     .into_iter()
                     .map(|(name, value)| Ok((interp.string(&*name)?, value)))
                     .collect::<Result<_, TemplateError>>()?;
-                Dict::new(interp.meter(), entries)?
+                Value::dict(interp.meter(), entries)?
             } else {
                 return Err(TemplateError::runtime("can't handle positional and keyword arguments at the same time"));
             };
