@@ -125,13 +125,6 @@ impl Scheduler {
         self.conversations.close(conversation, &mut self.kv);
     }
 
-    /// Ends all turns with this error.
-    pub fn fail_all(&mut self, error: &GenerateError) {
-        for task in std::mem::take(&mut self.tasks) {
-            self.retire(task, Err(error.clone()));
-        }
-    }
-
     /// Runs one batch, if there is anything to run.
     pub fn step(&mut self) -> Step {
         let cancelled = self.end_where(|task| task.is_cancelled().then_some(Choice::Cancelled));

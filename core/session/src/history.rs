@@ -1,0 +1,91 @@
+//! The messages of a conversation, and who may add to them.
+//!
+//! Invariant: while a turn runs, the last message is the user's; when it has ended, its answer follows or the message
+//! is gone again. A cancelled turn keeps what was said so far: the user has seen it, and the model's cache holds it.
+//! A turn that failed, or that was cancelled before it said a word, is rolled back as if it had not been asked.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use inkling_base::CancelToken;
+use inkling_generate::{FinishReason, Stats};
+use inkling_text::template::Message;
+
+use crate::SessionError;
+
+#[derive(Debug, Default)]
+struct State {
+    messages: Vec<Message>,
+    /// The running turn.
+    active: Option<CancelToken>,
+}
+
+/// A conversation's history.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    state: Mutex<State>,
+    settled: Condvar,
+}
+
+impl History {
+    pub(crate) fn new(messages: Vec<Message>) -> Self {
+        Self { state: Mutex::new(State { messages, active: None }), settled: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change under this lock is one assignment or push.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a turn with the user's message and returns all messages. A turn that was cancelled and has not ended
+    /// yet is waited for (one token or one chunk); any other is [`SessionError::Busy`].
+    pub(crate) fn begin(&self, message: Message, token: CancelToken) -> Result<Vec<Message>, SessionError> {
+        let mut state = self.lock();
+        while let Some(active) = &state.active {
+            if !active.is_cancelled() {
+                return Err(SessionError::Busy);
+            }
+            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.active = Some(token);
+        state.messages.push(message);
+        Ok(state.messages.clone())
+    }
+
+    /// Ends the running turn.
+    pub(crate) fn settle(&self, outcome: &Result<Stats, SessionError>, answer: String) {
+        let keep = match outcome {
+            Ok(stats) => stats.finish != FinishReason::Cancelled || !answer.is_empty(),
+            Err(_) => false,
+        };
+        let mut state = self.lock();
+        if keep {
+            state.messages.push(Message::assistant(answer));
+        } else {
+            state.messages.pop();
+        }
+        state.active = None;
+        drop(state);
+        self.settled.notify_all();
+    }
+
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.lock().messages.clone()
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.lock().active.as_ref().is_some_and(|active| !active.is_cancelled())
+    }
+
+    /// Replaces all messages; only while no turn runs.
+    pub(crate) fn replace(&self, messages: Vec<Message>) -> Result<(), SessionError> {
+        let mut state = self.lock();
+        while let Some(active) = &state.active {
+            if !active.is_cancelled() {
+                return Err(SessionError::Busy);
+            }
+            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.messages = messages;
+        Ok(())
+    }
+}

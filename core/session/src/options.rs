@@ -1,0 +1,118 @@
+//! How a model is loaded.
+
+use std::sync::Arc;
+
+use inkling_base::{Clock, SystemClock};
+use inkling_compute::KvType;
+
+use crate::SessionError;
+
+/// Threads that anyone could mean.
+const MOST_THREADS: usize = 512;
+/// A context that is chosen when nobody chooses: enough for a long chat, small enough for a phone.
+const USUAL_CONTEXT: usize = 4096;
+
+/// How to load a model.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct LoadOptions {
+    /// Tokens that one conversation may hold; `None` takes what the model was made for, but at most 4096.
+    pub context: Option<usize>,
+    /// Positions that all conversations together may hold in the cache; `None` takes two contexts. Memory is used
+    /// only as positions are.
+    pub cache_positions: Option<usize>,
+    /// How keys and values are stored.
+    pub kv: KvType,
+    /// Worker threads, 1 to 512; `None` takes one for each core.
+    pub threads: Option<usize>,
+    /// Tokens of a prompt that run through the model at a time.
+    pub batch: usize,
+    /// Turns that can get a token in the same pass; also rows of logits held at a time.
+    pub outputs: usize,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadOptions")
+            .field("context", &self.context)
+            .field("cache_positions", &self.cache_positions)
+            .field("kv", &self.kv)
+            .field("threads", &self.threads)
+            .field("batch", &self.batch)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            context: None,
+            cache_positions: None,
+            kv: KvType::default(),
+            threads: None,
+            batch: 512,
+            outputs: 4,
+            clock: Arc::new(SystemClock::default()),
+        }
+    }
+}
+
+impl LoadOptions {
+    /// Refuses what no model can do; asked before anything is loaded.
+    pub fn validate(&self) -> Result<(), SessionError> {
+        let range = |field, value: usize, most: usize| {
+            if (1..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(SessionError::invalid(field, format!("{value} is not possible: give a number from 1 to {most}")))
+            }
+        };
+        range("threads", self.threads.unwrap_or(1), MOST_THREADS)?;
+        range("context", self.context.unwrap_or(1), u32::MAX as usize)?;
+        range("cache_positions", self.cache_positions.unwrap_or(1), u32::MAX as usize)?;
+        range("batch", self.batch, 1 << 16)?;
+        range("outputs", self.outputs, 1 << 12)
+    }
+
+    pub(crate) fn thread_count(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(cores).clamp(1, MOST_THREADS)
+    }
+
+    /// The context for a model that was made for `made_for` positions.
+    pub(crate) fn context_for(&self, made_for: usize) -> Result<usize, SessionError> {
+        match self.context {
+            Some(context) if context > made_for => {
+                let why = format!("{context} tokens, but the model was made for {made_for}: give at most that");
+                Err(SessionError::invalid("context", why))
+            }
+            Some(context) => Ok(context),
+            None => Ok(made_for.min(USUAL_CONTEXT)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_impossible_numbers() {
+        let why = |change: &dyn Fn(&mut LoadOptions)| {
+            let mut options = LoadOptions::default();
+            change(&mut options);
+            options.validate().unwrap_err().to_string()
+        };
+        assert!(LoadOptions::default().validate().is_ok());
+        assert!(why(&|o| o.threads = Some(0)).starts_with("threads: 0"));
+        assert!(why(&|o| o.threads = Some(10_000)).starts_with("threads: 10000"));
+        assert!(why(&|o| o.context = Some(0)).starts_with("context: 0"));
+        assert!(why(&|o| o.batch = 0).starts_with("batch: 0"));
+        assert!(why(&|o| o.outputs = 0).starts_with("outputs: 0"));
+        let options = LoadOptions { context: Some(9000), ..LoadOptions::default() };
+        assert!(options.context_for(8192).unwrap_err().to_string().contains("made for 8192"));
+    }
+}

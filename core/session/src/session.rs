@@ -1,0 +1,120 @@
+//! A conversation with a model.
+
+use std::sync::Arc;
+
+use inkling_base::CancelToken;
+use inkling_generate::{ConversationId, GenerationOptions, Job};
+use inkling_text::template::Message;
+
+use crate::history::History;
+use crate::{Model, Response, SessionError, Turn};
+
+/// How a conversation begins.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// What the app tells the model before the user speaks (the system message).
+    pub instructions: Option<String>,
+    /// Messages of an earlier conversation, to go on with.
+    pub messages: Vec<Message>,
+}
+
+impl SessionConfig {
+    /// Tell the model how to behave.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Go on with an earlier conversation.
+    pub fn messages(mut self, messages: Vec<Message>) -> Self {
+        self.messages = messages;
+        self
+    }
+
+    fn into_messages(self) -> Vec<Message> {
+        self.instructions.map(Message::system).into_iter().chain(self.messages).collect()
+    }
+}
+
+/// A conversation: its messages, and what of them the model's cache holds. Clones are the same conversation.
+///
+/// One turn runs at a time. The next turn computes only what is new since the last one.
+#[derive(Debug, Clone)]
+pub struct Session(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    model: Model,
+    id: ConversationId,
+    history: Arc<History>,
+}
+
+impl Session {
+    pub(crate) fn new(model: Model, id: ConversationId, config: SessionConfig) -> Self {
+        let history = Arc::new(History::new(config.into_messages()));
+        Self(Arc::new(Inner { model, id, history }))
+    }
+
+    /// Asks the model and streams its answer.
+    ///
+    /// # Errors
+    /// Everything that can be known before any work: [`SessionError::Busy`] while another turn runs, options that
+    /// cannot be meant, an empty message, a conversation that does not fit into the context. The conversation is then
+    /// as it was before.
+    pub fn stream(&self, message: &str, options: GenerationOptions) -> Result<Turn, SessionError> {
+        if message.is_empty() {
+            return Err(SessionError::invalid("prompt", "it has 0 bytes: give at least one character"));
+        }
+        let token = CancelToken::new();
+        let messages = self.0.history.begin(Message::user(message), token.clone())?;
+        let (turn, sink) = self.0.model.new_turn(token, Some(Arc::clone(&self.0.history)));
+        match self.job(messages, options) {
+            Ok(job) => self.0.model.submit(job, sink).map(|()| turn),
+            Err(error) => {
+                sink.refuse(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn job(&self, messages: Vec<Message>, options: GenerationOptions) -> Result<Job, SessionError> {
+        let model = &self.0.model;
+        // Cheap checks first: a bad option should not cost the tokenizing of a long conversation.
+        options.validate(model.setup().vocabulary)?;
+        let prompt = model.render(messages, options.thinking)?;
+        Ok(Job::new(model.setup(), Some(self.0.id), prompt.tokens, prompt.thinking, options, model.now())?)
+    }
+
+    /// Asks the model and waits for the whole answer.
+    pub fn respond(&self, message: &str, options: GenerationOptions) -> Result<Response, SessionError> {
+        self.stream(message, options)?.collect()
+    }
+
+    /// All messages so far, instructions first. While a turn runs, the user's message is the last.
+    pub fn transcript(&self) -> Vec<Message> {
+        self.0.history.messages()
+    }
+
+    /// Replaces the conversation, for instance by a shorter one when the context is full. What both have in common at
+    /// the beginning stays in the cache.
+    pub fn set_transcript(&self, messages: Vec<Message>) -> Result<(), SessionError> {
+        self.0.history.replace(messages)
+    }
+
+    /// Whether a turn runs that was not cancelled.
+    pub fn is_busy(&self) -> bool {
+        self.0.history.is_busy()
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.0.model
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.model.close_conversation(self.id);
+    }
+}
