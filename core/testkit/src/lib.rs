@@ -6,6 +6,7 @@
 //! | [`random`] | seeded numbers, the same on every machine |
 //! | [`tensors`] | random tensors in any format, and a GGUF around them |
 //! | [`decoder`] | [`RandomDecoder`](decoder::RandomDecoder): a spec and weights of any shape, for back ends |
+//! | [`tiny`] | [`TinyModel`](tiny::TinyModel): a whole small model file with tokenizer and template, for the engine |
 //! | [`conformance`] | what every back end must pass |
 //!
 //! Everything here panics where a test should fail.
@@ -16,3 +17,4 @@ pub mod decoder;
 pub mod golden;
 pub mod random;
 pub mod tensors;
+pub mod tiny;
