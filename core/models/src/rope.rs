@@ -95,9 +95,9 @@ impl RopeKeys {
     }
 
     /// The final numbers. `factors` divide the frequencies, one a pair.
-    pub(crate) fn rope(&self, factors: Option<&[f32]>) -> Rope {
+    pub(crate) fn rope(&self, r: &Reader<'_>, factors: Option<&[f32]>) -> Result<Rope, ModelError> {
         let pairs = self.rotated / 2;
-        let frequencies = (0..pairs).map(|pair| {
+        let frequency = |pair: usize| {
             let plain = self.base.powf(-(pair as f64) / pairs as f64);
             let plain = plain / factors.map_or(1.0, |factors| f64::from(factors[pair]));
             let scaled = plain / self.factor;
@@ -108,8 +108,24 @@ impl RopeKeys {
                 }
                 Scaling::Linear | Scaling::Longrope => scaled as f32,
             }
-        });
-        Rope { style: self.style, frequencies: frequencies.collect(), magnitude: self.magnitude() as f32 }
+        };
+        let frequencies: Vec<f32> = (0..pairs).map(frequency).collect();
+        let magnitude = self.magnitude() as f32;
+        // Bases, factors and magnitudes are bounded by their product alone: each may be odd if the others undo it.
+        if let Some(pair) = frequencies.iter().position(|frequency| !frequency.is_finite()) {
+            let why =
+                format!("with the scaling that the file asks for, pair {pair} would turn by {}", frequencies[pair]);
+            return Err(bad(r, "rope.freq_base", self.base, &why));
+        }
+        if !magnitude.is_finite() {
+            return Err(bad(
+                r,
+                "rope.scaling.attn_factor",
+                self.attention_factor,
+                "queries and keys would be infinite",
+            ));
+        }
+        Ok(Rope { style: self.style, frequencies, magnitude })
     }
 
     fn magnitude(&self) -> f64 {

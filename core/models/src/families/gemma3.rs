@@ -29,7 +29,7 @@ pub(super) fn read(r: &mut Reader<'_>, _: &SpecOptions) -> Result<DecoderSpec, M
     }
     let keys = RopeKeys::read(r, &hyper, RopeStyle::Halves)?;
     let local_base = positive(r, "rope.freq_base_swa")?.unwrap_or(LOCAL_BASE);
-    let (global, local) = (keys.rope(None), keys.local(local_base.into()).rope(None));
+    let (global, local) = (keys.rope(r, None)?, keys.local(local_base.into()).rope(r, None)?);
     let window = super::window(r)?;
     let local_layers = local_layers(r, hyper.layers.len())?;
 

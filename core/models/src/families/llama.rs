@@ -22,6 +22,6 @@ pub(super) fn read(r: &mut Reader<'_>, options: &SpecOptions) -> Result<DecoderS
         rope::frequency_factors(r, &hyper)
     };
     let window = super::window(r)?;
-    let rope = keys.rope(factors.as_deref());
+    let rope = keys.rope(r, factors.as_deref())?;
     Ok(super::plain(r, &hyper, &rope, window, false))
 }

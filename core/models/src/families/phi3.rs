@@ -18,7 +18,7 @@ pub(super) fn read(r: &mut Reader<'_>, options: &SpecOptions) -> Result<DecoderS
     let keys = RopeKeys::read(r, &hyper, RopeStyle::Halves)?;
     let (factors, reach) = rope::longrope_factors(r, &hyper, &keys, options.context);
     hyper.context = reach;
-    let rope = keys.rope(factors.as_deref());
+    let rope = keys.rope(r, factors.as_deref())?;
     let kind = AttentionKind { query_key_norm: false, rope: &rope, window: None, scale: hyper.attention_scale };
     let layers = (0..hyper.layers.len()).map(|layer| {
         let attention = blocks::attention(r, &hyper, layer, &kind);

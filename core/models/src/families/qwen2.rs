@@ -11,6 +11,6 @@ use crate::rope::RopeKeys;
 pub(super) fn read(r: &mut Reader<'_>, _: &SpecOptions) -> Result<DecoderSpec, ModelError> {
     let hyper = Hyper::read(r)?;
     super::refuse_window(r, &hyper)?;
-    let rope = RopeKeys::read(r, &hyper, RopeStyle::Halves)?.rope(None);
+    let rope = RopeKeys::read(r, &hyper, RopeStyle::Halves)?.rope(r, None)?;
     Ok(super::plain(r, &hyper, &rope, None, false))
 }
