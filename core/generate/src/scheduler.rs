@@ -231,7 +231,7 @@ impl Scheduler {
             if let Some(row) = row {
                 task.generating(now);
                 let choice = task.choose(&mut self.output, row, self.plan.needs_logits, &mut self.probs);
-                task.accept(choice, self.limits.context);
+                task.accept(choice, self.limits.context, now);
             }
         }
         self.end_where(|task| task.ended.take());

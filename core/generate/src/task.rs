@@ -101,7 +101,6 @@ impl Task {
 
     /// A token is about to be chosen.
     pub(crate) fn generating(&mut self, now: Duration) {
-        self.last_token = now;
         if self.first_token.is_none() {
             self.first_token = Some(now);
             self.sink.emit(Event::Phase(Phase::Generating));
@@ -126,7 +125,7 @@ impl Task {
     }
 
     /// Takes the model's choice and sets [`Task::ended`] if it was the last.
-    pub(crate) fn accept(&mut self, choice: Choice, context: usize) {
+    pub(crate) fn accept(&mut self, choice: Choice, context: usize, now: Duration) {
         let Choice::Token(token) = choice else {
             self.ended = Some(choice);
             return;
@@ -135,6 +134,7 @@ impl Task {
             self.ended = Some(Choice::Finished(FinishReason::EndOfAnswer));
             return;
         }
+        self.last_token = now;
         self.tokens.push(token);
         match self.answer.push(token) {
             Ok(piece) => self.deliver(piece),

@@ -7,6 +7,7 @@
 //! | [`tensors`] | random tensors in any format, and a GGUF around them |
 //! | [`decoder`] | [`RandomDecoder`](decoder::RandomDecoder): a spec and weights of any shape, for back ends |
 //! | [`tiny`] | [`TinyModel`](tiny::TinyModel): a whole small model file with tokenizer and template, for the engine |
+//! | [`scripted`] | [`ScriptedDecoder`](scripted::ScriptedDecoder): says what a test wants; a tokenizer of bytes |
 //! | [`conformance`] | what every back end must pass |
 //!
 //! Everything here panics where a test should fail.
@@ -16,5 +17,6 @@ pub mod conformance;
 pub mod decoder;
 pub mod golden;
 pub mod random;
+pub mod scripted;
 pub mod tensors;
 pub mod tiny;
