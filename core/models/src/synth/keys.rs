@@ -10,7 +10,9 @@ pub(super) fn set(writer: &mut GgufWriter, shape: &ModelShape, quant: Quant) -> 
     let architecture = shape.family.architecture();
     writer.set("general.architecture", architecture)?;
     writer.set("general.type", "model")?;
-    writer.set("general.name", format!("{} with random weights", shape.name))?;
+    // The shape's name stays out of this key: llama.cpp takes "phi3" in it as a promise of Phi-3's own tokens.
+    writer.set("general.name", "Random weights")?;
+    writer.set("general.description", format!("random weights in the shape of {}", shape.name))?;
     writer.set("general.file_type", quant.file_type())?;
     writer.set("general.quantization_version", 2_u32)?;
 
