@@ -3,7 +3,6 @@
 use inkling_compute::{Attention, ComputeError, KvCache, Run};
 
 use crate::cache::{self, Place, Side};
-use crate::linear::dot;
 use crate::operators::softcap;
 use crate::parallel;
 
@@ -76,4 +75,9 @@ impl Seen<'_> {
         }
         out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = (sum / total) as f32);
     }
+}
+
+/// The sum of products.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

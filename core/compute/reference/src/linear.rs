@@ -1,11 +1,12 @@
 //! Matrix times vectors: `y = weight · x (+ bias)` for every token.
 
-use inkling_compute::{ComputeError, Linear, Weights, quant};
+use inkling_compute::{ComputeError, Linear, MatrixView, Weights, quant};
 
 use crate::parallel;
 
-/// Rows decoded at a time, so that each token's input is fetched once for all of them.
-const ROWS: usize = 8;
+/// Rows decoded at a time. They are interleaved, so that one element of the input meets all of them at once: each row's
+/// sum is still taken from the first column to the last.
+const ROWS: usize = 16;
 /// Below so many multiplications threads cost more than they bring.
 const WORTH_THREADS: usize = 1 << 18;
 
@@ -29,15 +30,11 @@ pub(crate) fn linear(
     let mut by_row = vec![0.0; matrix.rows * tokens];
     parallel::for_each_chunk(&mut by_row, ROWS * tokens, threads, |group, out| {
         let first = group * ROWS;
-        let rows = (first..matrix.rows.min(first + ROWS)).map(|row| {
-            let mut decoded = vec![0.0_f32; columns];
-            quant::dequantize(matrix.kind, matrix.row(row), &mut decoded)?;
-            Ok(decoded.into_iter().map(f64::from).collect())
-        });
-        let rows: Vec<Vec<f64>> = rows.collect::<Result<_, ComputeError>>()?;
+        let rows = decode(&matrix, first)?;
         for (token, input) in input.chunks_exact(columns).enumerate() {
-            for (i, row) in rows.iter().enumerate() {
-                out[i * tokens + token] = (dot(row, input) + f64::from(bias[first + i])) as f32;
+            let sums = products(&rows, input);
+            for (row, out) in out.chunks_exact_mut(tokens).enumerate() {
+                out[token] = (sums[row] + f64::from(bias[first + row])) as f32;
             }
         }
         Ok(())
@@ -52,16 +49,24 @@ pub(crate) fn linear(
     Ok(by_token)
 }
 
-/// The sum of products. Products of two f32 are exact in f64; eight sums run side by side, in a fixed order.
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a_chunks, a_rest) = a.as_chunks::<8>();
-    let (b_chunks, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
+/// The columns of up to [`ROWS`] rows from `first` on; 0 where the matrix ends.
+fn decode(matrix: &MatrixView<'_>, first: usize) -> Result<Vec<[f64; ROWS]>, ComputeError> {
+    let mut columns = vec![[0.0; ROWS]; matrix.columns];
+    let mut decoded = vec![0.0_f32; matrix.columns];
+    for row in 0..ROWS.min(matrix.rows - first) {
+        quant::dequantize(matrix.kind, matrix.row(first + row), &mut decoded)?;
+        columns.iter_mut().zip(&decoded).for_each(|(column, &weight)| column[row] = weight.into());
+    }
+    Ok(columns)
+}
+
+/// Each row times the input; products of two f32 are exact in f64.
+fn products(columns: &[[f64; ROWS]], input: &[f64]) -> [f64; ROWS] {
+    let mut sums = [0.0; ROWS];
+    for (weights, x) in columns.iter().zip(input) {
+        for row in 0..ROWS {
+            sums[row] += weights[row] * x;
         }
     }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
+    sums
 }

@@ -5,19 +5,22 @@ use inkling_compute::{Batch, ComputeError, Decoder, Output, PAGE_POSITIONS, Run,
 use super::{Context, POSITIONS, PROMPT, text};
 use crate::conformance::driver::{feed, feed_all, load, logits_at};
 
-/// A prompt in pieces gives what it gives whole.
+/// A prompt in pieces gives what it gives whole, and so do tokens one by one.
 pub(super) fn chunks(c: &Context<'_>) -> Result<(), String> {
     let (mut decoder, mut kv) = c.start()?;
     let tokens = c.tokens(3, PROMPT);
     let whole_sequence = kv.open();
     let whole = feed(&mut *decoder, &mut kv, whole_sequence, &tokens).map_err(text)?;
-    for size in [1, 7, PAGE_POSITIONS, PAGE_POSITIONS + 1] {
+    let by_size = [7, 16, PAGE_POSITIONS, PAGE_POSITIONS + 1].map(|size| tokens.chunks(size).collect::<Vec<_>>());
+    let (start, end) = tokens.split_at(2 * PAGE_POSITIONS - 2);
+    let one_by_one = [start].into_iter().chain(end.chunks(1)).collect();
+    for pieces in by_size.into_iter().chain([one_by_one]) {
         let sequence = kv.open();
         let mut last = Vec::new();
-        for chunk in tokens.chunks(size) {
-            last = feed(&mut *decoder, &mut kv, sequence, chunk).map_err(text)?;
+        for piece in &pieces {
+            last = feed(&mut *decoder, &mut kv, sequence, piece).map_err(text)?;
         }
-        c.same(&format!("in chunks of {size}"), &last, &whole)?;
+        c.same(&format!("in {} pieces, the first of {}", pieces.len(), pieces[0].len()), &last, &whole)?;
         kv.close(sequence);
     }
     Ok(())
