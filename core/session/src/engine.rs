@@ -78,6 +78,10 @@ impl Engine {
     }
 
     fn send(&self, command: Command) -> Result<(), SessionError> {
+        // The inbox outlives the reason by a moment; whoever has seen a turn end for it must get it here too.
+        if let Some(reason) = self.obituary.0.get() {
+            return Err(reason.clone());
+        }
         self.commands.send(command).map_err(|_| self.obituary.reason())?;
         self.nudge.nudge();
         Ok(())

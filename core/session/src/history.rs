@@ -39,13 +39,7 @@ impl History {
     /// Begins a turn with the user's message and returns all messages. A turn that was cancelled and has not ended
     /// yet is waited for (one token or one chunk); any other is [`SessionError::Busy`].
     pub(crate) fn begin(&self, message: Message, token: CancelToken) -> Result<Vec<Message>, SessionError> {
-        let mut state = self.lock();
-        while let Some(active) = &state.active {
-            if !active.is_cancelled() {
-                return Err(SessionError::Busy);
-            }
-            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut state = self.idle()?;
         state.active = Some(token);
         state.messages.push(message);
         Ok(state.messages.clone())
@@ -78,6 +72,12 @@ impl History {
 
     /// Replaces all messages; only while no turn runs.
     pub(crate) fn replace(&self, messages: Vec<Message>) -> Result<(), SessionError> {
+        self.idle()?.messages = messages;
+        Ok(())
+    }
+
+    /// The state when no turn runs: a cancelled one is waited for, any other is [`SessionError::Busy`].
+    fn idle(&self) -> Result<MutexGuard<'_, State>, SessionError> {
         let mut state = self.lock();
         while let Some(active) = &state.active {
             if !active.is_cancelled() {
@@ -85,7 +85,19 @@ impl History {
             }
             state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.messages = messages;
-        Ok(())
+        Ok(state)
+    }
+
+    /// Cancels the running turn, if there is one.
+    pub(crate) fn cancel(&self) {
+        if let Some(active) = &self.lock().active {
+            active.cancel();
+        }
+    }
+
+    /// Waits until no turn runs.
+    pub(crate) fn wait(&self) {
+        let settled = self.settled.wait_while(self.lock(), |state| state.active.is_some());
+        drop(settled.unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -276,6 +276,10 @@ impl Model {
         self.0.engine.close_conversation(id);
     }
 
+    pub(crate) fn nudge(&self) {
+        self.0.engine.nudge().nudge();
+    }
+
     pub(crate) fn setup(&self) -> &JobSetup {
         &self.0.setup
     }

@@ -102,6 +102,13 @@ impl Session {
         self.0.history.replace(messages)
     }
 
+    /// Cancels the running turn, if there is one, and waits until it has ended: one token or one prompt chunk.
+    pub fn cancel_and_wait(&self) {
+        self.0.history.cancel();
+        self.0.model.nudge();
+        self.0.history.wait();
+    }
+
     /// Whether a turn runs that was not cancelled.
     pub fn is_busy(&self) -> bool {
         self.0.history.is_busy()
