@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use inkling_base::{CancelToken, Classify, ErrorKind, ManualClock};
-use inkling_compute::{Decoder, KvType};
+use inkling_compute::{ComputeError, Decoder, KvType};
 use inkling_generate::Limits;
 use inkling_session::{
     CompletionPrompt, Event, FinishReason, GenerationOptions, Message, Model, ModelParts, Phase, Polled, Session,
@@ -26,10 +26,11 @@ struct Gate {
 }
 
 impl Gate {
-    fn pass(&self) {
+    fn pass(&self) -> Result<(), ComputeError> {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         let mut open = self.changed.wait_while(self.open.lock().unwrap(), |open| *open == 0).unwrap();
         *open -= 1;
+        Ok(())
     }
     fn open(&self, passes: usize) {
         *self.open.lock().unwrap() += passes;
@@ -145,7 +146,7 @@ fn the_next_turn_reuses_what_is_cached() {
 fn a_cancelled_answer_is_kept_and_its_cache_too() {
     let gate = Arc::new(Gate::default());
     let hold = Arc::clone(&gate);
-    let (model, passes) = model_with(echo().before(move |_| Ok(hold.pass())), LIMITS, Some(CHATML));
+    let (model, passes) = model_with(echo().before(move |_| hold.pass()), LIMITS, Some(CHATML));
     let session = session(&model);
     let mut turn = session.stream("a long message", greedy()).unwrap();
     gate.open(6);
@@ -170,7 +171,7 @@ fn cancelled_before_a_word_is_as_if_not_asked() {
     let gate = Arc::new(Gate::default());
     let hold = Arc::clone(&gate);
     let limits = Limits { max_batch: 16, ..LIMITS };
-    let (model, passes) = model_with(echo().before(move |_| Ok(hold.pass())), limits, Some(CHATML));
+    let (model, passes) = model_with(echo().before(move |_| hold.pass()), limits, Some(CHATML));
     let session = session(&model);
     let mut turn = session.stream(&"long ".repeat(100), greedy()).unwrap();
     gate.open(2);
@@ -266,7 +267,7 @@ fn cancel_works_when_nobody_reads() {
 fn dropping_a_turn_frees_the_engine() {
     let gate = Arc::new(Gate::default());
     let hold = Arc::clone(&gate);
-    let (model, passes) = model_with(endless().before(move |_| Ok(hold.pass())), LIMITS, Some(CHATML));
+    let (model, passes) = model_with(endless().before(move |_| hold.pass()), LIMITS, Some(CHATML));
     let session = session(&model);
     let turn = session.stream("a", greedy()).unwrap();
     gate.open(3);
@@ -420,7 +421,7 @@ fn polling_wakes_its_task() {
 fn waiting_for_a_while_says_so() {
     let gate = Arc::new(Gate::default());
     let hold = Arc::clone(&gate);
-    let (model, _) = model_with(echo().before(move |_| Ok(hold.pass())), LIMITS, Some(CHATML));
+    let (model, _) = model_with(echo().before(move |_| hold.pass()), LIMITS, Some(CHATML));
     let session = session(&model);
     let mut turn = session.stream("hi", greedy()).unwrap();
     gate.wait_for(1);

@@ -1,13 +1,13 @@
 //! From logits to the next token: a chain of small steps in the order that most engines use.
 //!
-//! 1. [`bias`], logit bias
-//! 2. [`penalties`]: repetition, frequency, presence
-//! 3. [`dry`], "don't repeat yourself"
-//! 4. top-k (selection in [`candidates`])
-//! 5. [`typical`]: locally typical
-//! 6. [`top_p`]
-//! 7. [`min_p`]
-//! 8. [`temperature`]: temperature and the draw; temperature 0 takes the arg-max after step 3, which no filter removes
+//! 1. `bias`, logit bias
+//! 2. `penalties`: repetition, frequency, presence
+//! 3. `dry`, "don't repeat yourself"
+//! 4. `top_k`
+//! 5. `typical`: locally typical
+//! 6. `top_p`
+//! 7. `min_p`
+//! 8. `temperature`: temperature and the draw; temperature 0 takes the arg-max after step 3, which no filter removes
 //!
 //! Filters come before temperature, so they judge the model's own distribution whatever the temperature is.
 //!
@@ -23,6 +23,7 @@ mod options;
 mod penalties;
 mod rng;
 mod temperature;
+mod top_k;
 mod top_p;
 mod typical;
 
@@ -89,11 +90,7 @@ impl Sampler {
             return argmax(logits);
         }
         let candidates = &mut self.candidates;
-        if options.top_k == 0 {
-            candidates.fill_all(logits)?;
-        } else {
-            candidates.fill_top(logits, options.top_k)?;
-        }
+        top_k::fill(candidates, logits, options.top_k)?;
         typical::apply(candidates, options.typical_p);
         top_p::apply(candidates, options.top_p);
         min_p::apply(candidates, options.min_p);
