@@ -1,0 +1,319 @@
+//! AVX-512 with VNNI: 16 rows are one register, `vpdpbusd` multiplies unsigned codes with signed activations.
+//!
+//! Signed codes are moved up by 128; what an unsigned code is too large by is paid back with the activation's sum.
+
+use std::arch::x86_64::*;
+
+use crate::activations::{BlockMeta, QuantView};
+use crate::format::{BLOCK, Codes, Expanded, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
+use crate::kernels::table::table;
+
+table!(
+    TABLE in sets,
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+    int_panels: int_panels,
+    widen: widen_f16
+);
+
+/// With so many vectors a panel is unpacked first.
+const UNPACK_FROM: usize = 8;
+/// How far the read of a single vector's product runs ahead.
+const PREFETCH: usize = 3072;
+/// By what codes of an expanded panel are too large.
+const BIAS: i32 = 128;
+
+/// Pointers to the operands of a tile; see `Kernels::int_panels` for what they point to.
+#[derive(Clone, Copy)]
+struct Operands {
+    panels: *const u8,
+    panel_bytes: usize,
+    codes: *const i8,
+    meta: *const BlockMeta,
+    columns: usize,
+    out: *mut f32,
+    stride: usize,
+}
+
+impl Operands {
+    /// The same panels with the vectors from `first` on.
+    ///
+    /// # Safety
+    /// There are at least `first` vectors.
+    unsafe fn skip(self, first: usize) -> Self {
+        // SAFETY: inside the operands or one past their end.
+        unsafe {
+            Self {
+                codes: self.codes.add(first * self.columns),
+                meta: self.meta.add(first * (self.columns / BLOCK)),
+                out: self.out.wrapping_add(first * self.stride),
+                ..self
+            }
+        }
+    }
+}
+
+/// See `Kernels::int_panels`.
+///
+/// # Safety
+/// The machine has the features; sizes are as `Kernels::int_panels` checks them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+unsafe fn int_panels(
+    format: IntFormat,
+    panels: &[u8],
+    count: usize,
+    x: QuantView<'_>,
+    scratch: &mut [u8],
+    out: &mut [f32],
+    stride: usize,
+) {
+    let vectors = x.count();
+    let panel_bytes = panels.len() / count.max(1);
+    let operands = Operands {
+        panels: panels.as_ptr(),
+        panel_bytes,
+        codes: x.codes.as_ptr(),
+        meta: x.meta.as_ptr(),
+        columns: x.columns,
+        out: out.as_mut_ptr(),
+        stride,
+    };
+    // SAFETY: the operands are as long as `Kernels::int_panels` checks, for every tile of rows and vectors below.
+    unsafe {
+        if vectors < UNPACK_FROM {
+            for panel in 0..count {
+                let operands = Operands {
+                    panels: operands.panels.add(panel * panel_bytes),
+                    out: operands.out.add(panel * PANEL_ROWS),
+                    ..operands
+                };
+                with_shape!(format, S => few::<S>(operands, vectors));
+            }
+        } else {
+            with_shape!(format, S => {
+                type E = Expanded<false, BIAS, { <S as Shape>::MINS }, { <S as Shape>::HALVES }>;
+                let expanded = x.columns / BLOCK * E::CHUNK_BYTES;
+                for panel in 0..count {
+                    unpack::<S, E>(
+                        operands.panels.add(panel * panel_bytes),
+                        x.columns / BLOCK,
+                        scratch.as_mut_ptr().add(panel * expanded),
+                    );
+                }
+                let operands = Operands { panels: scratch.as_ptr(), panel_bytes: expanded, ..operands };
+                if count == 2 { many::<E, 2>(operands, vectors) } else { many::<E, 1>(operands, vectors) }
+            });
+        }
+    }
+}
+
+/// Few vectors: codes are unpacked in registers and used for all of them.
+///
+/// # Safety
+/// As [`tile`], for `vectors` vectors.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+unsafe fn few<S: Shape>(operands: Operands, vectors: usize) {
+    let mut done = 0;
+    while done < vectors {
+        // SAFETY: `done + C <= vectors` in every arm.
+        unsafe {
+            let operands = operands.skip(done);
+            done += match vectors - done {
+                1 => tile::<S, 1, 1>(operands),
+                2 => tile::<S, 1, 2>(operands),
+                3 => tile::<S, 1, 3>(operands),
+                _ => tile::<S, 1, 4>(operands),
+            };
+        }
+    }
+}
+
+/// Many vectors, with `R` expanded panels.
+///
+/// # Safety
+/// As [`tile`], for `vectors` vectors.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+unsafe fn many<S: Shape, const R: usize>(operands: Operands, vectors: usize) {
+    let mut done = 0;
+    while done < vectors {
+        // SAFETY: `done + C <= vectors` in every arm.
+        unsafe {
+            let operands = operands.skip(done);
+            done += match vectors - done {
+                1 => tile::<S, R, 1>(operands),
+                2 | 3 => tile::<S, R, 2>(operands),
+                4 | 5 => tile::<S, R, 4>(operands),
+                _ => tile::<S, R, 6>(operands),
+            };
+        }
+    }
+}
+
+/// `R` panels by `C` vectors; returns `C`.
+///
+/// # Safety
+/// The machine has the features; `R` panels, `C` vectors and their `C · stride` outputs can be accessed.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+#[inline]
+unsafe fn tile<S: Shape, const R: usize, const C: usize>(o: Operands) -> usize {
+    let offset = if matches!(S::CODES, Codes::Levels | Codes::Signed) { BIAS } else { S::OFFSET };
+    let blocks = o.columns / BLOCK;
+    let groups = 8 / S::PARTS;
+    let mut sums = [[_mm512_setzero_ps(); C]; R];
+    // SAFETY: all reads are inside R panels of whole chunks and C vectors of whole blocks, all writes in `out`.
+    unsafe {
+        for block in 0..blocks {
+            let (chunk, inner) = (block / S::CHUNK_BLOCKS, block % S::CHUNK_BLOCKS);
+            let chunk = o.panels.add(chunk * S::CHUNK_BYTES);
+            if R == 1 && C == 1 {
+                for line in 0..S::CODE_BYTES.div_ceil(64) {
+                    let ahead = chunk.wrapping_add(inner * S::CODE_BYTES + line * 64 + PREFETCH);
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                }
+            }
+            for part in 0..S::PARTS {
+                let mut dots = [[_mm512_setzero_si512(); C]; R];
+                if offset != 0 {
+                    for c in 0..C {
+                        let meta = &*o.meta.add(c * blocks + block);
+                        let sum = if S::HALVES { meta.half_sums[part] } else { meta.sum };
+                        let start = _mm512_set1_epi32(-offset * sum);
+                        for dots in &mut dots {
+                            dots[c] = start;
+                        }
+                    }
+                }
+                for group in part * groups..(part + 1) * groups {
+                    let mut weights = [_mm512_setzero_si512(); R];
+                    for (r, weights) in weights.iter_mut().enumerate() {
+                        let codes = chunk.add(r * o.panel_bytes + S::HEAD_BYTES + inner * S::CODE_BYTES);
+                        *weights = load_codes::<S>(codes, group);
+                    }
+                    for c in 0..C {
+                        let four = o.codes.add(c * o.columns + block * BLOCK + group * 4);
+                        let four = _mm512_set1_epi32(four.cast::<i32>().read_unaligned());
+                        for r in 0..R {
+                            dots[r][c] = _mm512_dpbusd_epi32(dots[r][c], weights[r], four);
+                        }
+                    }
+                }
+                for r in 0..R {
+                    let head = chunk.add(r * o.panel_bytes);
+                    let scale = load_scales::<S>(head, inner, part, 0);
+                    let min = if S::MINS { load_scales::<S>(head, inner, part, 1) } else { scale };
+                    for c in 0..C {
+                        let meta = &*o.meta.add(c * blocks + block);
+                        let both = _mm512_mul_ps(scale, _mm512_set1_ps(meta.scale));
+                        sums[r][c] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[r][c]), both, sums[r][c]);
+                        if S::MINS {
+                            let sum = if S::HALVES { meta.scaled_halves[part] } else { meta.scaled_sum };
+                            sums[r][c] = _mm512_fmadd_ps(min, _mm512_set1_ps(sum), sums[r][c]);
+                        }
+                    }
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            for (c, sums) in sums.iter().enumerate() {
+                _mm512_storeu_ps(o.out.add(c * o.stride + r * PANEL_ROWS), *sums);
+            }
+        }
+    }
+    C
+}
+
+/// Unsigned codes of four columns of 16 rows.
+///
+/// # Safety
+/// `codes` points to the codes of a block.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+#[inline]
+unsafe fn load_codes<S: Shape>(codes: *const u8, group: usize) -> __m512i {
+    // SAFETY: group 0 to 7 of the block; nibbles of groups 4 to 7 share bytes with 0 to 3.
+    unsafe {
+        match S::CODES {
+            Codes::Nibbles | Codes::Levels => {
+                let bytes = _mm512_loadu_si512(codes.add(group % 4 * 64).cast());
+                let bytes = if group < 4 { bytes } else { _mm512_srli_epi16::<4>(bytes) };
+                let nibbles = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
+                if matches!(S::CODES, Codes::Nibbles) {
+                    return nibbles;
+                }
+                let levels = _mm512_broadcast_i32x4(_mm_loadu_si128(LEVELS.as_ptr().cast()));
+                _mm512_xor_si512(_mm512_shuffle_epi8(levels, nibbles), _mm512_set1_epi8(i8::MIN))
+            }
+            Codes::Signed => {
+                let bytes = _mm512_loadu_si512(codes.add(group * 64).cast());
+                _mm512_xor_si512(bytes, _mm512_set1_epi8(i8::MIN))
+            }
+            Codes::Unsigned => _mm512_loadu_si512(codes.add(group * 64).cast()),
+        }
+    }
+}
+
+/// Scales (`kind` 0) or minima (`kind` 1) of 16 rows in a part of a block.
+///
+/// # Safety
+/// `chunk` points to a chunk that has this block, part and kind.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+#[inline]
+unsafe fn load_scales<S: Shape>(chunk: *const u8, block: usize, part: usize, kind: usize) -> __m512 {
+    // SAFETY: inside the chunk's head by the layout's constants.
+    unsafe {
+        let wide = chunk.add(kind * S::WIDE_BYTES);
+        match S::SCALES {
+            Scales::Half => _mm512_cvtph_ps(_mm256_loadu_si256(wide.cast())),
+            Scales::Super => {
+                let small = chunk.add(S::KINDS * S::WIDE_BYTES + kind * S::SMALL_BYTES);
+                let small = _mm_loadu_si128(small.add((block * S::PARTS + part) * PANEL_ROWS).cast());
+                let small = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(small));
+                _mm512_mul_ps(_mm512_cvtph_ps(_mm256_loadu_si256(wide.cast())), small)
+            }
+            Scales::Float => _mm512_loadu_ps(wide.add(part * 64).cast()),
+        }
+    }
+}
+
+/// Writes the panel of layout `S` as one of layout `E`.
+///
+/// # Safety
+/// `from` points to a panel of `blocks` blocks, `to` to room for it in layout `E`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+unsafe fn unpack<S: Shape, E: Shape>(from: *const u8, blocks: usize, to: *mut u8) {
+    let more = if matches!(S::CODES, Codes::Nibbles) { BIAS - S::OFFSET } else { 0 };
+    let more = _mm512_set1_epi8(more as i8);
+    // SAFETY: both layouts' constants keep the accesses inside their chunks.
+    unsafe {
+        for block in 0..blocks {
+            let chunk = from.add(block / S::CHUNK_BLOCKS * S::CHUNK_BYTES);
+            let inner = block % S::CHUNK_BLOCKS;
+            let to = to.add(block * E::CHUNK_BYTES);
+            for kind in 0..S::KINDS {
+                for part in 0..S::PARTS {
+                    let scales = load_scales::<S>(chunk, inner, part, kind);
+                    _mm512_storeu_ps(to.add(kind * E::WIDE_BYTES + part * 64).cast(), scales);
+                }
+            }
+            for group in 0..8 {
+                let codes = load_codes::<S>(chunk.add(S::HEAD_BYTES + inner * S::CODE_BYTES), group);
+                let codes = _mm512_add_epi8(codes, more);
+                _mm512_storeu_si512(to.add(E::HEAD_BYTES + group * 64).cast(), codes);
+            }
+        }
+    }
+}
+
+/// f16 to f32.
+///
+/// # Safety
+/// The machine has the features.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+#[inline]
+unsafe fn widen_f16(bytes: &[u8], out: &mut [f32]) {
+    let (bytes, bytes_rest) = bytes.as_chunks::<32>();
+    let (out, out_rest) = out.as_chunks_mut::<16>();
+    for (bytes, out) in bytes.iter().zip(out) {
+        // SAFETY: 32 bytes in, 16 floats out.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), _mm512_cvtph_ps(_mm256_loadu_si256(bytes.as_ptr().cast()))) }
+    }
+    crate::kernels::ops::widen_f16(bytes_rest, out_rest);
+}
