@@ -154,6 +154,7 @@ unsafe fn many<S: Shape, const R: usize>(operands: Operands, vectors: usize) {
 /// The machine has the features; `R` panels, `C` vectors and their `C · stride` outputs can be accessed.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 #[inline]
+#[allow(clippy::needless_range_loop, reason = "rows and vectors index several arrays at once")]
 unsafe fn tile<S: Shape, const R: usize, const C: usize>(o: Operands) -> usize {
     let offset = if matches!(S::CODES, Codes::Levels | Codes::Signed) { BIAS } else { S::OFFSET };
     let blocks = o.columns / BLOCK;
@@ -173,14 +174,13 @@ unsafe fn tile<S: Shape, const R: usize, const C: usize>(o: Operands) -> usize {
             for part in 0..S::PARTS {
                 let mut dots = [[_mm512_setzero_si512(); C]; R];
                 if offset != 0 {
-                    for c in 0..C {
+                    let mut start = [_mm512_setzero_si512(); C];
+                    for (c, start) in start.iter_mut().enumerate() {
                         let meta = &*o.meta.add(c * blocks + block);
                         let sum = if S::HALVES { meta.half_sums[part] } else { meta.sum };
-                        let start = _mm512_set1_epi32(-offset * sum);
-                        for dots in &mut dots {
-                            dots[c] = start;
-                        }
+                        *start = _mm512_set1_epi32(-offset * sum);
                     }
+                    dots = [start; R];
                 }
                 for group in part * groups..(part + 1) * groups {
                     let mut weights = [_mm512_setzero_si512(); R];

@@ -5,7 +5,7 @@ use crate::format::{BLOCK, Codes, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, 
 use crate::kernels::math::f16_to_f32;
 use crate::kernels::table::table;
 
-table!(TABLE in plain, int_panels: int_panels, widen: crate::kernels::ops::widen_f16);
+table!(TABLE in plain, int_panels: int_panels, widen: widen_f16);
 
 /// See `Kernels::int_panels`.
 ///
@@ -38,7 +38,8 @@ fn one_panel<S: Shape>(panel: &[u8], x: QuantView<'_>, out: &mut [f32], stride: 
     for out in out.chunks_mut(stride).take(vectors) {
         out[..PANEL_ROWS].fill(0.0);
     }
-    let mut plain = Block { codes: [[0; BLOCK]; PANEL_ROWS], scales: [[0.0; PANEL_ROWS]; 2], mins: [[0.0; PANEL_ROWS]; 2] };
+    let mut plain =
+        Block { codes: [[0; BLOCK]; PANEL_ROWS], scales: [[0.0; PANEL_ROWS]; 2], mins: [[0.0; PANEL_ROWS]; 2] };
     for block in 0..blocks {
         let chunk = &panel[block / S::CHUNK_BLOCKS * S::CHUNK_BYTES..][..S::CHUNK_BYTES];
         read_block::<S>(chunk, block % S::CHUNK_BLOCKS, &mut plain);
@@ -100,4 +101,12 @@ fn read_scale<S: Shape>(chunk: &[u8], block: usize, part: usize, kind: usize, ro
             f32::from_le_bytes([wide[at], wide[at + 1], wide[at + 2], wide[at + 3]])
         }
     }
+}
+
+/// f16 to f32.
+///
+/// # Safety
+/// None is needed; other sets have one.
+unsafe fn widen_f16(bytes: &[u8], out: &mut [f32]) {
+    crate::kernels::ops::widen_f16(bytes, out);
 }

@@ -8,10 +8,13 @@ use crate::format::{FloatFormat, IntFormat};
 /// `(format, panels, count, x, scratch, out, stride)`
 pub(super) type IntPanels = unsafe fn(IntFormat, &[u8], usize, QuantView<'_>, &mut [u8], &mut [f32], usize);
 
+/// `(format, panel, x, x_stride, out, stride)`
+pub(super) type FloatPanel = unsafe fn(FloatFormat, &[u8], &[f32], usize, &mut [f32], usize);
+
 /// Kernels of one set. Calling one is sound on a machine that has the set, with sizes that `Kernels` checks.
 pub(super) struct Table {
     pub(super) int_panels: IntPanels,
-    pub(super) float_panel: unsafe fn(FloatFormat, &[u8], &[f32], usize, &mut [f32], usize),
+    pub(super) float_panel: FloatPanel,
     pub(super) rms_norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     pub(super) quantize: unsafe fn(&[f32], &mut [i8], &mut [BlockMeta]),
     pub(super) activate: unsafe fn(Activation, &mut [f32], &[f32]),

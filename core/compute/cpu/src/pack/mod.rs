@@ -7,14 +7,13 @@ mod blocks;
 
 use std::sync::Mutex;
 
-use half::f16;
 use inkling_base::CancelToken;
 use inkling_compute::{ComputeError, MatrixView};
 use inkling_gguf::TensorType;
 
 use crate::NAME;
 use crate::aligned::AlignedBytes;
-use crate::format::{BLOCK, Codes, IntFormat, PANEL_ROWS, PanelFormat, Shape, with_shape};
+use crate::format::{BLOCK, Codes, PANEL_ROWS, PanelFormat, Shape, with_shape};
 use crate::pool::Pool;
 use blocks::{Chunk, take_apart};
 
@@ -50,8 +49,8 @@ impl PackedMatrix {
         let panel_bytes = format.panel_bytes(view.columns);
         let panels = view.rows / group * group.div_ceil(PANEL_ROWS);
         let total = panels.saturating_mul(panel_bytes);
-        let mut bytes = AlignedBytes::zeroed(total)
-            .ok_or(ComputeError::OutOfMemory { need_bytes: total as u64, have_bytes: 0 })?;
+        let mut bytes =
+            AlignedBytes::zeroed(total).ok_or(ComputeError::OutOfMemory { need_bytes: total as u64, have_bytes: 0 })?;
         {
             let work = Mutex::new(bytes.as_mut_slice().chunks_exact_mut(panel_bytes.max(1)).enumerate());
             pool.run(&|_| {
@@ -156,6 +155,7 @@ fn put_chunk<S: Shape>(chunk: &Chunk, place: usize, target: &mut [u8]) {
 mod tests {
     use super::*;
     use crate::format::LEVELS;
+    use half::f16;
     use inkling_compute::quant;
     use proptest::prelude::*;
 
@@ -170,9 +170,7 @@ mod tests {
                         let part = block * S::PARTS + if S::HALVES { k / 16 } else { 0 };
                         let small = |kind: usize| match S::SMALL_BYTES {
                             0 => 1.0,
-                            n => f32::from(
-                                bytes[S::WIDE_BYTES * S::KINDS + kind * n + part * PANEL_ROWS + row] as i8,
-                            ),
+                            n => f32::from(bytes[S::WIDE_BYTES * S::KINDS + kind * n + part * PANEL_ROWS + row] as i8),
                         };
                         let scale = f16_at(bytes, row * 2) * small(0);
                         let min = if S::MINS { f16_at(bytes, S::WIDE_BYTES + row * 2) * small(1) } else { 0.0 };
@@ -183,11 +181,8 @@ mod tests {
                         } else {
                             i32::from(codes[k / 4 * 64 + row * 4 + k % 4] as i8)
                         };
-                        let code = if S::CODES == Codes::Levels {
-                            i32::from(LEVELS[code as usize])
-                        } else {
-                            code - S::OFFSET
-                        };
+                        let code =
+                            if S::CODES == Codes::Levels { i32::from(LEVELS[code as usize]) } else { code - S::OFFSET };
                         all[chunk * S::CHUNK_BLOCKS * BLOCK + block * BLOCK + k][row] = scale * code as f32 + min;
                     }
                 }

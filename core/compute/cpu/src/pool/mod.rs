@@ -8,6 +8,7 @@
 
 mod barrier;
 mod gate;
+mod shared;
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,6 +18,7 @@ use std::thread::JoinHandle;
 
 use barrier::Barrier;
 use gate::Gate;
+pub(crate) use shared::{Shared, SharedSlice};
 
 /// More threads than any device has cores worth using.
 pub(crate) const MAX_THREADS: usize = 64;

@@ -1,0 +1,265 @@
+//! A forward pass: one job of the pool, a fixed sequence of phases that all workers walk through together.
+//!
+//! | phase of a layer | module |
+//! |---|---|
+//! | norm and quantise → query, key, value → norms, rope, cache, each head by its owner | `input`, `heads` |
+//! | attention, quantised where it was made | `attention` |
+//! | output matrix and residual | `residual` |
+//! | norm and quantise → gate and up → activation, quantised | `input`, `feed_forward` |
+//! | down and residual | `residual` |
+//!
+//! Workers meet after each phase; with several tokens also after norms, with one token each worker norms it for itself.
+//! Then comes `head`. Pieces of a phase are handed out by a counter, so that a slow core takes fewer of them; no
+//! number depends on who computes it.
+//!
+//! **Who may touch what.** A phase reads what earlier phases wrote, before a meeting, and writes other buffers, or
+//! those elements of a buffer that its own pieces alone touch. The `unsafe` blocks of these modules rest on this.
+
+mod attention;
+mod feed_forward;
+mod head;
+mod heads;
+mod input;
+mod residual;
+
+pub(crate) use head::better;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use inkling_compute::{Batch, KvLayout, MatrixView, Want, quant};
+
+use crate::format::{PANEL_ROWS, PanelFormat};
+use crate::kernels::{Kernels, MAX_PANELS};
+use crate::model::{Model, rope_table};
+use crate::pack::PackedMatrix;
+use crate::pool::{SharedSlice, Worker};
+use crate::scratch::{COLUMN_BLOCK, Input, Inputs, Scratch, padded};
+
+/// Meetings of a layer, at most; each phase between two of them has a counter.
+pub(crate) const LAYER_PHASES: usize = 8;
+/// Phases outside of layers, at most.
+pub(crate) const OTHER_PHASES: usize = 4;
+
+/// Hands out the pieces of a phase.
+#[derive(Default)]
+#[repr(align(64))]
+pub(crate) struct Counter(AtomicUsize);
+
+impl Counter {
+    /// For the next pass, while no worker is in one.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A page of the cache, by address.
+#[derive(Clone, Copy)]
+pub(crate) struct PagePointer(pub(crate) *mut u8);
+
+// SAFETY: the memory behind it belongs to the cache that `forward` borrows exclusively for the whole pass, and the
+// phases touch disjoint parts of it between two meetings.
+unsafe impl Send for PagePointer {}
+// SAFETY: as above.
+unsafe impl Sync for PagePointer {}
+
+/// Some query positions of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tile {
+    /// Index of the run.
+    pub(crate) run: usize,
+    /// The first of its tokens, in the batch.
+    pub(crate) token: usize,
+    /// Its position.
+    pub(crate) position: usize,
+    /// How many.
+    pub(crate) count: usize,
+}
+
+/// What a token of the batch is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Index of its run.
+    pub(crate) run: usize,
+    /// Its position.
+    pub(crate) position: usize,
+}
+
+/// Where logits go.
+pub(crate) enum Sink<'a> {
+    /// Nowhere.
+    Nothing,
+    /// `[row, vocabulary]`.
+    Logits(SharedSlice<'a, f32>),
+    /// Into each worker's `best`.
+    Best,
+}
+
+/// A pass, as all workers see it.
+pub(crate) struct Pass<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) kernels: Kernels,
+    pub(crate) scratch: &'a Scratch,
+    pub(crate) batch: &'a Batch<'a>,
+    pub(crate) want: Want<'a>,
+    pub(crate) sink: Sink<'a>,
+    pub(crate) counters: &'a [Counter],
+    /// One a token.
+    pub(crate) places: &'a [Place],
+    /// The pages of run `r` start at `run_pages[r]`.
+    pub(crate) pages: &'a [PagePointer],
+    pub(crate) run_pages: &'a [usize],
+    pub(crate) layout: &'a KvLayout,
+    /// The query positions of the batch.
+    pub(crate) tiles: &'a [Tile],
+    pub(crate) embedding: MatrixView<'a>,
+}
+
+/// A worker on its way through a pass.
+struct Walk<'w> {
+    worker: &'w Worker<'w>,
+    /// The phase it is in: an index into `Pass::counters`.
+    phase: usize,
+    /// Which of the two hidden buffers holds the states.
+    current: usize,
+}
+
+impl Walk<'_> {
+    /// The end of a phase.
+    fn meet(&mut self) {
+        self.worker.meet();
+        self.phase += 1;
+    }
+}
+
+impl Pass<'_> {
+    /// The whole pass, by one of the workers.
+    pub(crate) fn run(&self, worker: &Worker<'_>) {
+        let mut local = self.scratch.locals[worker.index].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let local = &mut *local;
+        let mut walk = Walk { worker, phase: 0, current: 0 };
+        self.embed(&mut walk);
+        let mut post_norm = None;
+        for (index, layer) in self.model.layers.iter().enumerate() {
+            let attention = &layer.attention;
+            let matrices = [&attention.query, &attention.key, &attention.value].map(|linear| &linear.matrix);
+            let ints = matrices.iter().any(|matrix| matrix.is_int());
+            self.input(&mut walk, &mut local.own, &mut local.row, post_norm, &layer.mixer_norm, ints, None);
+            self.heads(&mut walk, local, index, attention);
+            self.attention(&mut walk, local, index, attention);
+            self.residual(&mut walk, local, &attention.output, &self.scratch.mixed, layer.mixer_post_norm.is_some());
+
+            let feed_forward = &layer.feed_forward;
+            let ints = feed_forward.gate.matrix.is_int() || feed_forward.up.matrix.is_int();
+            let norm = &layer.feed_forward_norm;
+            self.input(&mut walk, &mut local.own, &mut local.row, layer.mixer_post_norm.as_ref(), norm, ints, None);
+            self.gate_and_up(&mut walk, local, feed_forward);
+            post_norm = layer.feed_forward_post_norm.as_ref();
+            self.residual(&mut walk, local, &feed_forward.down, &self.scratch.gated, post_norm.is_some());
+        }
+        self.head(&mut walk, local, post_norm);
+    }
+
+    /// Token embeddings and rope tables.
+    fn embed(&self, walk: &mut Walk<'_>) {
+        let width = self.model.spec.width;
+        self.pieces(walk, self.batch.len(), 1, |token| {
+            // SAFETY: this piece is the only one to touch this token's row and tables.
+            let row = unsafe { self.scratch.hidden[0].write(token * width..(token + 1) * width) };
+            let bytes = self.embedding.row(self.batch.tokens[token] as usize);
+            // Type and sizes were checked when the model was loaded.
+            if quant::dequantize(self.embedding.kind, bytes, row).is_err() {
+                unreachable!("an embedding of a type that loading refuses");
+            }
+            row.iter_mut().for_each(|x| *x *= self.model.spec.embedding_scale);
+            for (index, rope) in self.model.ropes.iter().enumerate() {
+                let table = self.rope_range(index, token);
+                // SAFETY: as above.
+                let (cos, sin) = unsafe { (self.scratch.cos.write(table.clone()), self.scratch.sin.write(table)) };
+                rope_table(rope, self.places[token].position, cos, sin);
+            }
+        });
+        walk.meet();
+    }
+
+    /// Where the table of a rope for a token lies in `Scratch::cos` and `sin`.
+    fn rope_range(&self, rope: usize, token: usize) -> Range<usize> {
+        let before: usize = self.model.ropes[..rope].iter().map(|rope| rope.frequencies.len()).sum();
+        let pairs = self.model.ropes[rope].frequencies.len();
+        let start = before * self.batch.len() + token * pairs;
+        start..start + pairs
+    }
+
+    /// Does pieces `0..total` of the current phase, `chunk` at a time, until none are left.
+    fn pieces(&self, walk: &Walk<'_>, total: usize, chunk: usize, mut piece: impl FnMut(usize)) {
+        let counter = &self.counters[walk.phase].0;
+        loop {
+            let first = counter.fetch_add(chunk, Ordering::Relaxed);
+            if first >= total {
+                return;
+            }
+            (first..(first + chunk).min(total)).for_each(&mut piece);
+        }
+    }
+
+    /// Pairs of panels of a matrix that is not cut into groups, by blocks of columns: pieces that follow each other
+    /// share weights. The piece gets the first panel, the number of panels, the first column and the number of columns.
+    fn panel_pieces(
+        &self,
+        walk: &Walk<'_>,
+        panels: usize,
+        columns: usize,
+        mut piece: impl FnMut(usize, usize, usize, usize),
+    ) {
+        let pairs = panels.div_ceil(MAX_PANELS);
+        let blocks = columns.div_ceil(COLUMN_BLOCK);
+        let total = pairs * blocks;
+        // About eight turns a worker: enough to even out, few enough to read weights in long stretches.
+        let chunk = (total / (8 * walk.worker.count)).max(1);
+        self.pieces(walk, total, chunk, |index| {
+            let (first, column) = (index / blocks * MAX_PANELS, index % blocks * COLUMN_BLOCK);
+            piece(first, (panels - first).min(MAX_PANELS), column, (columns - column).min(COLUMN_BLOCK));
+        });
+    }
+
+    /// Products of `count` panels from `first` on with all vectors of `input`, into rows of `stride` floats.
+    #[allow(clippy::too_many_arguments, reason = "which panels, what with, where to")]
+    fn multiply(
+        &self,
+        matrix: &PackedMatrix,
+        first: usize,
+        count: usize,
+        input: Input<'_>,
+        unpacked: &mut [u8],
+        out: &mut [f32],
+        stride: usize,
+    ) {
+        match matrix.format {
+            PanelFormat::Int(format) => {
+                let panels = matrix.panel(first, count);
+                self.kernels.int_panels(format, panels, count, input.quant, unpacked, out, stride);
+            }
+            PanelFormat::Float(format) => {
+                for index in 0..count {
+                    let out = &mut out[index * PANEL_ROWS..];
+                    let panel = matrix.panel(first + index, 1);
+                    self.kernels.float_panel(format, panel, input.floats, input.quant.columns, out, stride);
+                }
+            }
+        }
+    }
+
+    /// The input that [`Pass::input`] has made: the worker's own for one vector, else the shared one.
+    fn normed<'s>(&'s self, local: &'s Inputs, count: usize) -> Input<'s> {
+        let inputs = if count == 1 { local } else { &self.scratch.normed };
+        // SAFETY: written before the last meeting, or by this worker; nobody writes until all have met again.
+        unsafe { inputs.read(count, padded(self.model.spec.width)) }
+    }
+}
+
+/// Adds a bias, where there is one.
+fn add_bias(bias: &[f32], first_row: usize, out: &mut [f32]) {
+    if let Some(bias) = bias.get(first_row..) {
+        out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
+    }
+}

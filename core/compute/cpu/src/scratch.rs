@@ -1,0 +1,274 @@
+//! The buffers of a pass, sized at load so that a token allocates nothing.
+//!
+//! Rows of inputs are padded to whole blocks of 32. Integer matrices have whole blocks of columns, and those of floats
+//! read only the columns that they have, so nobody sees what is in the padding.
+
+use std::sync::Mutex;
+
+use inkling_compute::PAGE_POSITIONS;
+
+use crate::activations::{BlockMeta, QuantView};
+use crate::aligned::AlignedBytes;
+use crate::format::{BLOCK, PANEL_ROWS};
+use crate::kernels::scratch_bytes;
+use crate::model::Model;
+use crate::pool::Shared;
+
+/// Vectors that are multiplied with a group of panels at a time: few enough for their codes to stay in cache.
+pub(crate) const COLUMN_BLOCK: usize = 96;
+/// Rows of the two panels that are multiplied at a time.
+pub(crate) const PAIR_ROWS: usize = 2 * PANEL_ROWS;
+/// Query rows (positions times heads of a group) of an attention tile, at least one position.
+pub(crate) const TILE_ROWS: usize = 32;
+
+/// `len` rounded up to whole blocks.
+pub(crate) fn padded(len: usize) -> usize {
+    len.next_multiple_of(BLOCK)
+}
+
+/// Inputs of matrices: as floats, and as codes where an integer matrix reads them.
+pub(crate) struct Inputs {
+    pub(crate) floats: Shared<f32>,
+    pub(crate) codes: Shared<i8>,
+    pub(crate) meta: Shared<BlockMeta>,
+}
+
+impl Inputs {
+    fn new(rows: usize, width: usize) -> Self {
+        let stride = padded(width);
+        Self {
+            floats: Shared::new(rows * stride),
+            codes: Shared::new(rows * stride),
+            meta: Shared::new(rows * stride / BLOCK),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.floats.bytes() + self.codes.bytes() + self.meta.bytes()
+    }
+
+    /// The first `rows` rows of `stride` elements.
+    ///
+    /// # Safety
+    /// As [`Shared::read`].
+    pub(crate) unsafe fn read(&self, rows: usize, stride: usize) -> Input<'_> {
+        let len = rows * stride;
+        // SAFETY: passed on to the caller.
+        unsafe {
+            Input {
+                floats: self.floats.read(0..len),
+                quant: QuantView {
+                    codes: self.codes.read(0..len),
+                    meta: self.meta.read(0..len / BLOCK),
+                    columns: stride,
+                },
+            }
+        }
+    }
+
+    /// Some whole blocks.
+    ///
+    /// # Safety
+    /// As [`Shared::write`].
+    pub(crate) unsafe fn write(&self, range: std::ops::Range<usize>) -> InputRow<'_> {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            InputRow {
+                floats: self.floats.write(range.clone()),
+                codes: self.codes.write(range.clone()),
+                meta: self.meta.write(range.start / BLOCK..range.end / BLOCK),
+            }
+        }
+    }
+}
+
+/// Vectors to multiply with.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    /// Rows of `quant.columns` floats.
+    pub(crate) floats: &'a [f32],
+    /// The same, quantised, if somebody asked for it.
+    pub(crate) quant: QuantView<'a>,
+}
+
+impl<'a> Input<'a> {
+    /// `count` rows from `first` on.
+    pub(crate) fn slice(&self, first: usize, count: usize) -> Input<'a> {
+        let stride = self.quant.columns;
+        Self { floats: &self.floats[first * stride..][..count * stride], quant: self.quant.slice(first, count) }
+    }
+}
+
+/// A row, or whole blocks of it, to be filled.
+pub(crate) struct InputRow<'a> {
+    pub(crate) floats: &'a mut [f32],
+    pub(crate) codes: &'a mut [i8],
+    pub(crate) meta: &'a mut [BlockMeta],
+}
+
+/// What a worker has for itself.
+pub(crate) struct Local {
+    /// The input of a batch of one token, which every worker makes for itself instead of waiting for it.
+    pub(crate) own: Inputs,
+    /// A hidden state, or a wide row of it.
+    pub(crate) row: Vec<f32>,
+    pub(crate) work: Work,
+    pub(crate) attention: AttentionScratch,
+    /// The best logit so far and its token, for each wanted row.
+    pub(crate) best: Vec<(f32, u32)>,
+}
+
+/// What multiplying needs.
+pub(crate) struct Work {
+    /// Unpacked panels.
+    pub(crate) panels: AlignedBytes,
+    /// Products.
+    pub(crate) out: Vec<f32>,
+    /// Products of the second matrix; a head that is normed.
+    pub(crate) second: Vec<f32>,
+}
+
+/// What an attention tile needs. Rows are padded to 16 floats.
+pub(crate) struct AttentionScratch {
+    pub(crate) queries: Vec<f32>,
+    pub(crate) sums: Vec<f32>,
+    pub(crate) states: Vec<[f32; 2]>,
+    pub(crate) keys: Vec<f32>,
+    pub(crate) values: Vec<f32>,
+}
+
+/// The largest sizes over all layers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) max_batch: usize,
+    pub(crate) max_outputs: usize,
+    width: usize,
+    inner: usize,
+    attention: usize,
+    /// Query elements of a token, heads padded to 16.
+    queries: usize,
+    group: usize,
+    key: usize,
+    value: usize,
+    pairs: usize,
+    ropes: usize,
+    columns: usize,
+}
+
+impl Sizes {
+    pub(crate) fn new(model: &Model, max_batch: usize, max_outputs: usize) -> Self {
+        let attentions = || model.layers.iter().map(|layer| &layer.attention);
+        let lanes = |width: usize| width.next_multiple_of(PANEL_ROWS);
+        let max = |values: &mut dyn Iterator<Item = usize>| values.max().unwrap_or(0);
+        Self {
+            max_batch,
+            max_outputs,
+            width: model.spec.width,
+            inner: max(&mut model.layers.iter().map(|layer| layer.feed_forward.gate.matrix.rows)),
+            attention: max(&mut attentions().map(|a| a.heads * a.value_width)),
+            queries: max(&mut attentions().map(|a| a.heads * lanes(a.key_width))),
+            group: max(&mut attentions().map(|a| a.heads / a.kv_heads)),
+            key: max(&mut attentions().map(|a| lanes(a.key_width))),
+            value: max(&mut attentions().map(|a| lanes(a.value_width))),
+            pairs: max(&mut model.ropes.iter().map(|rope| rope.frequencies.len())),
+            ropes: model.ropes.len(),
+            columns: max(&mut model.matrices().filter(|m| m.is_int()).map(|m| m.columns)),
+        }
+    }
+
+    /// Rows that a tile may have in some layer.
+    fn tile_rows(&self) -> usize {
+        TILE_ROWS.max(self.group)
+    }
+
+    /// Positions of a query tile for a group of so many heads.
+    pub(crate) fn tile_positions(group: usize) -> usize {
+        (TILE_ROWS / group).max(1)
+    }
+}
+
+/// All buffers.
+pub(crate) struct Scratch {
+    sizes: Sizes,
+    /// Hidden states, twice: a layer whose output is normed writes the new ones beside the old.
+    pub(crate) hidden: [Shared<f32>; 2],
+    /// Outputs of a part of a layer that are to be normed before they are added.
+    pub(crate) outputs: Shared<f32>,
+    /// Normed hidden states.
+    pub(crate) normed: Inputs,
+    /// Queries, `[token][head][padded key width]`.
+    pub(crate) queries: Shared<f32>,
+    /// Outputs of attention.
+    pub(crate) mixed: Inputs,
+    /// Outputs of gate and up.
+    pub(crate) gated: Inputs,
+    /// `[rope][token][pair]`.
+    pub(crate) cos: Shared<f32>,
+    pub(crate) sin: Shared<f32>,
+    pub(crate) locals: Vec<Mutex<Local>>,
+}
+
+impl Scratch {
+    pub(crate) fn new(sizes: Sizes, threads: usize) -> Option<Self> {
+        let rows = sizes.max_batch;
+        let tables = sizes.ropes * rows * sizes.pairs;
+        let mut scratch = Self {
+            sizes,
+            hidden: [Shared::new(rows * sizes.width), Shared::new(rows * sizes.width)],
+            outputs: Shared::new(rows * sizes.width),
+            normed: Inputs::new(rows, sizes.width),
+            queries: Shared::new(rows * sizes.queries),
+            mixed: Inputs::new(rows, sizes.attention),
+            gated: Inputs::new(rows, sizes.inner),
+            cos: Shared::new(tables),
+            sin: Shared::new(tables),
+            locals: Vec::new(),
+        };
+        scratch.set_threads(threads)?;
+        Some(scratch)
+    }
+
+    /// Makes room for so many workers; `None` if there is no memory.
+    pub(crate) fn set_threads(&mut self, threads: usize) -> Option<()> {
+        while self.locals.len() < threads {
+            self.locals.push(Mutex::new(self.local()?));
+        }
+        Some(())
+    }
+
+    fn local(&self) -> Option<Local> {
+        let s = &self.sizes;
+        let columns = COLUMN_BLOCK.min(s.max_batch.max(1));
+        let rows = s.tile_rows();
+        Some(Local {
+            own: Inputs::new(1, s.width),
+            row: vec![0.0; s.width],
+            work: Work {
+                panels: AlignedBytes::zeroed(scratch_bytes(s.columns))?,
+                out: vec![0.0; columns * PAIR_ROWS.max(s.key).max(s.value)],
+                second: vec![0.0; (columns * PAIR_ROWS).max(s.key)],
+            },
+            attention: AttentionScratch {
+                queries: vec![0.0; rows * s.key],
+                sums: vec![0.0; rows * s.value],
+                states: vec![[0.0; 2]; rows],
+                keys: vec![0.0; PAGE_POSITIONS * s.key],
+                values: vec![0.0; PAGE_POSITIONS * s.value],
+            },
+            best: vec![(0.0, 0); s.max_outputs],
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let s = &self.sizes;
+        let inputs = [&self.normed, &self.mixed, &self.gated].map(Inputs::bytes).iter().sum::<u64>();
+        let floats = [&self.hidden[0], &self.hidden[1], &self.outputs, &self.queries, &self.cos, &self.sin];
+        let columns = COLUMN_BLOCK.min(s.max_batch.max(1));
+        let rows = s.tile_rows();
+        let local = scratch_bytes(s.columns)
+            + 4 * columns * (PAIR_ROWS.max(s.key).max(s.value) + PAIR_ROWS)
+            + 4 * (rows + PAGE_POSITIONS) * (s.key + s.value)
+            + 8 * (s.max_outputs + s.width);
+        inputs + floats.map(Shared::bytes).iter().sum::<u64>() + (self.locals.len() * local) as u64
+    }
+}
