@@ -247,6 +247,14 @@ impl Interp<'_> {
             (Value::Str(text), Some(index)) => {
                 let text = text.as_str();
                 self.meter().burn_bytes(text.len())?;
+                if !self.without_marks(text) {
+                    self.meter().check(16 * text.len() as u64)?;
+                    let units = self.units(text);
+                    return match position(index, units.len()) {
+                        Some(at) => self.string(units[at]),
+                        None => Ok(Value::Undefined(None)),
+                    };
+                }
                 let found = if index >= 0 {
                     usize::try_from(index).ok().and_then(|at| text.chars().nth(at))
                 } else {

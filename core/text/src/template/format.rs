@@ -288,6 +288,7 @@ fn number(rest: &mut &str) -> Result<Option<usize>, TemplateError> {
 pub(super) fn braces(interp: &mut Interp<'_>, format: &str, args: CallArgs) -> Result<Value, TemplateError> {
     let mut out = interp.printer.buffer();
     let mut automatic = 0;
+    let mut manual = false;
     let mut rest = format;
     while let Some(at) = rest.find(['{', '}']) {
         out.push_str(&rest[..at])?;
@@ -314,10 +315,14 @@ pub(super) fn braces(interp: &mut Interp<'_>, format: &str, args: CallArgs) -> R
             automatic += 1;
             args.pos.get(automatic - 1).cloned()
         } else if let Ok(index) = name.parse::<usize>() {
+            manual = true;
             args.pos.get(index).cloned()
         } else {
             args.named.iter().find(|(known, _)| &**known == name).map(|(_, value)| value.clone())
         };
+        if manual && automatic > 0 {
+            return bad("automatic and manual field numbering are mixed");
+        }
         let Some(mut value) = value else { return bad(format!("no value for the field '{name}'")) };
         let mut steps = &path[name_end..];
         while !steps.is_empty() {

@@ -116,6 +116,28 @@ impl<'a> Interp<'a> {
         }
     }
 
+    /// Whether the shield left no mark in `text`.
+    pub(super) fn without_marks(&self, text: &str) -> bool {
+        self.shield.is_none_or(|shield| !text.contains(shield.mark()))
+    }
+
+    /// How many characters `text` has; marks do not count.
+    pub(super) fn count_chars(&self, text: &str) -> usize {
+        let mark = self.shield.map(|shield| shield.mark());
+        text.chars().filter(|c| Some(*c) != mark).count()
+    }
+
+    /// The characters of `text`, each with the marks behind it, the first with those before it.
+    pub(super) fn units<'s>(&self, text: &'s str) -> Vec<&'s str> {
+        let mark = self.shield.map(|shield| shield.mark());
+        let mut starts: Vec<usize> = text.char_indices().filter(|(_, c)| Some(*c) != mark).map(|(at, _)| at).collect();
+        if let Some(first) = starts.first_mut() {
+            *first = 0;
+        }
+        let ends = starts.iter().skip(1).copied().chain([text.len()]);
+        starts.iter().zip(ends).map(|(start, end)| &text[*start..end]).collect()
+    }
+
     /// `text` without the shield's mark at its start.
     pub(super) fn without_mark_before<'s>(&self, text: &'s str) -> &'s str {
         self.shield.map_or(text, |shield| text.trim_start_matches(shield.mark()))

@@ -332,7 +332,7 @@ fn search(interp: &mut Interp<'_>, text: &str, name: &str, args: CallArgs) -> Re
                 return Ok(Value::Int(count as i128));
             }
             let at = if name.starts_with('r') { part.rfind(&*needle) } else { part.find(&*needle) };
-            at.map(|at| before + part[..at].chars().count())
+            at.map(|at| before + interp.count_chars(&part[..at]))
         }
     };
     match found {

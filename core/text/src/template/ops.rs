@@ -360,8 +360,7 @@ pub(super) fn length(interp: &Interp<'_>, value: &Value) -> Result<usize, Templa
         Value::Undefined(_) => 0,
         Value::Str(text) => {
             interp.meter().burn_bytes(text.as_str().len())?;
-            let mark = interp.shield.map(|shield| shield.mark());
-            text.as_str().chars().filter(|c| Some(*c) != mark).count()
+            interp.count_chars(text.as_str())
         }
         Value::List(list) | Value::Tuple(list) => list.items.len(),
         Value::Dict(dict) => dict.entries.len(),
@@ -387,11 +386,18 @@ pub(super) fn slice(
     let meter = interp.meter();
     match value {
         Value::Str(text) => {
-            meter.burn_bytes(4 * text.as_str().len())?;
-            meter.check(5 * text.as_str().len() as u64)?;
-            let chars: Vec<char> = text.as_str().chars().collect();
-            let picked: String = indices(chars.len(), start, stop, step).map(|at| chars[at]).collect();
-            let picked = if step == 1 { picked } else { interp.reshield(&[text.as_str()], picked) };
+            let text_in = text.as_str();
+            meter.burn_bytes(4 * text_in.len())?;
+            let picked: String = if interp.without_marks(text_in) {
+                meter.check(5 * text_in.len() as u64)?;
+                let chars: Vec<char> = text_in.chars().collect();
+                indices(chars.len(), start, stop, step).map(|at| chars[at]).collect()
+            } else {
+                meter.check(17 * text_in.len() as u64)?;
+                let units = interp.units(text_in);
+                indices(units.len(), start, stop, step).map(|at| units[at]).collect()
+            };
+            let picked = if step == 1 { picked } else { interp.reshield(&[text_in], picked) };
             Value::text(meter, picked, text.markup)
         }
         Value::List(list) | Value::Tuple(list) => {

@@ -16,6 +16,8 @@ use super::scope::Scope;
 
 /// How deep values may nest.
 pub(super) const MAX_DEPTH: u16 = 100;
+/// Steps for each part of a key.
+const KEY_STEPS: u64 = 16;
 /// What a small allocation costs beyond its content.
 const OVERHEAD: usize = 48;
 
@@ -333,7 +335,11 @@ impl Value {
                 meter.check(text.as_str().len() as u64)?;
                 Key::Str(text.as_str().into())
             }
-            Value::Tuple(list) => Key::Tuple(list.items.iter().map(|item| item.key(meter)).collect::<Result<_, _>>()?),
+            Value::Tuple(list) => {
+                // A tuple that shares its parts becomes a key that does not: pay for what the key takes.
+                meter.burn(KEY_STEPS * list.items.len() as u64)?;
+                Key::Tuple(list.items.iter().map(|item| item.key(meter)).collect::<Result<_, _>>()?)
+            }
             Value::Undefined(_) => Key::Undefined,
             other => return Err(TemplateError::runtime(format!("unhashable type: '{}'", other.type_name()))),
         })

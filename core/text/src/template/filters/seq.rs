@@ -70,6 +70,10 @@ pub(super) fn apply(interp: &mut Interp<'_>, name: &str, value: Value, args: Cal
                 other => interp.attribute(other, &name),
             }
         }
+        // Jinja2 does not even look at what is false.
+        "map" | "select" | "reject" | "selectattr" | "rejectattr" if !value.truthy() => {
+            Value::iter(interp.meter(), Vec::new())
+        }
         "map" => map(interp, &value, args),
         "select" | "reject" | "selectattr" | "rejectattr" => select(interp, name, &value, args),
         "sort" => sort(interp, &value, args),
@@ -135,6 +139,20 @@ fn join(interp: &mut Interp<'_>, value: &Value, args: CallArgs) -> Result<Value,
 
 /// `item.a.b` for the attribute `'a.b'`; the item itself without one.
 fn attribute_of(interp: &mut Interp<'_>, item: Value, attribute: Option<&Value>) -> Result<Value, TemplateError> {
+    attribute_or(interp, item, attribute, None)
+}
+
+/// [`attribute_of`], with `default` in the place of every step that finds nothing.
+fn attribute_or(
+    interp: &mut Interp<'_>,
+    item: Value,
+    attribute: Option<&Value>,
+    default: Option<&Value>,
+) -> Result<Value, TemplateError> {
+    let fill = |found: Value| match (&found, default) {
+        (Value::Undefined(_), Some(default)) => default.clone(),
+        _ => found,
+    };
     match attribute {
         None | Some(Value::None) => Ok(item),
         Some(Value::Str(path)) => {
@@ -145,11 +163,11 @@ fn attribute_of(interp: &mut Interp<'_>, item: Value, attribute: Option<&Value>)
                     Ok(index) if step.bytes().all(|b| b.is_ascii_digit()) => Value::Int(index.into()),
                     _ => interp.string(step)?,
                 };
-                item = interp.item(&item, &key)?;
+                item = fill(interp.item(&item, &key)?);
             }
             Ok(item)
         }
-        Some(index) => interp.item(&item, index),
+        Some(index) => Ok(fill(interp.item(&item, index)?)),
     }
 }
 
@@ -159,11 +177,7 @@ fn map(interp: &mut Interp<'_>, value: &Value, args: CallArgs) -> Result<Value, 
     if args.pos.is_empty() && args.named.iter().any(|(name, _)| &**name == "attribute") {
         let [attribute, default] = args.bind("map", ["attribute", "default"])?;
         for item in items {
-            let found = attribute_of(interp, item, attribute.as_ref())?;
-            mapped.push(match (&found, &default) {
-                (Value::Undefined(_), Some(default)) => default.clone(),
-                _ => found,
-            });
+            mapped.push(attribute_or(interp, item, attribute.as_ref(), default.as_ref())?);
         }
     } else {
         let Some((filter, rest)) = args.pos.split_first() else {
