@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use inkling_base::{CancelToken, Classify, ErrorKind};
 use inkling_compute::{Backend, KvType};
+use inkling_compute_cpu::Cpu;
 use inkling_compute_reference::Reference;
 use inkling_session::{
     CompletionPrompt, Event, FinishReason, GenerationOptions, LoadOptions, Model, SamplingOptions, Session,
@@ -13,7 +14,7 @@ use inkling_session::{
 use inkling_testkit::tiny::{Family, TinyModel};
 
 fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(Reference)]
+    vec![Box::new(Reference), Box::new(Cpu::default())]
 }
 
 fn options() -> LoadOptions {
