@@ -48,7 +48,8 @@ struct Inner {
     engine: Engine,
     setup: JobSetup,
     spec: Arc<DecoderSpec>,
-    template: Option<ChatTemplate>,
+    /// A template that cannot be parsed spoils conversations, but not raw completion.
+    template: Option<Result<ChatTemplate, SessionError>>,
     markers: Option<ThinkingMarkers>,
     control: ControlTokens,
     limits: Limits,
@@ -113,7 +114,7 @@ impl Model {
     pub fn from_parts(parts: ModelParts) -> Result<Self, SessionError> {
         let ModelParts { decoder, cache, limits, tokenizer, template: source, clock } = parts;
         let spec = Arc::new(decoder.spec().clone());
-        let template = source.as_deref().map(ChatTemplate::parse).transpose()?;
+        let template = source.as_deref().map(|source| ChatTemplate::parse(source).map_err(SessionError::from));
         let source = source.unwrap_or_default();
         let markers = ThinkingMarkers::in_template(&source);
         let control = shielded_tokens(&tokenizer, &source, markers.as_ref());
@@ -127,9 +128,7 @@ impl Model {
 
     /// Begins a conversation.
     pub fn session(&self, config: SessionConfig) -> Result<Session, SessionError> {
-        if self.0.template.is_none() {
-            return Err(SessionError::NoTemplate);
-        }
+        self.template()?;
         let id = ConversationId(self.0.next_id.fetch_add(1, Ordering::Relaxed));
         Ok(Session::new(self.clone(), id, config))
     }
@@ -206,7 +205,7 @@ impl Model {
 
     /// Renders and tokenizes a conversation as [`Session::stream`] does. What users wrote cannot become a control token.
     pub(crate) fn render(&self, messages: Vec<Message>, thinking: Option<bool>) -> Result<Prompt, SessionError> {
-        let template = self.0.template.as_ref().ok_or(SessionError::NoTemplate)?;
+        let template = self.template()?;
         let tokenizer = self.tokenizer();
         let text = |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id)).map(str::to_owned);
         let input = TemplateInput {
@@ -234,9 +233,9 @@ impl Model {
         &self.0.setup.tokenizer
     }
 
-    /// The chat template, if there is one.
-    pub fn template(&self) -> Option<&ChatTemplate> {
-        self.0.template.as_ref()
+    /// The chat template; [`SessionError::NoTemplate`] if there is none, or why it cannot be used.
+    pub fn template(&self) -> Result<&ChatTemplate, SessionError> {
+        self.0.template.as_ref().ok_or(SessionError::NoTemplate)?.as_ref().map_err(Clone::clone)
     }
 
     /// The markers of the model's thoughts, if it was taught to think.

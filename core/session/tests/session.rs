@@ -367,6 +367,15 @@ fn raw_completion_takes_text_and_tokens() {
 }
 
 #[test]
+fn a_broken_template_spoils_conversations_only() {
+    let (model, _) = model_with(endless(), LIMITS, Some("{% for %}"));
+    let error = model.session(SessionConfig::default()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::UnsupportedModel { .. }), "{error}");
+    let turn = model.complete(CompletionPrompt::Text("abc".into()), greedy().max_tokens(4)).unwrap();
+    assert_eq!(turn.collect().unwrap().text, "defg");
+}
+
+#[test]
 fn logits_and_likelihoods_of_given_tokens() {
     let decoder =
         ScriptedDecoder::new(260, |history| (0..260).map(|id| if id == history.len() { 1.0 } else { 0.0 }).collect());

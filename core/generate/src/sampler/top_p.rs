@@ -6,6 +6,10 @@ use super::candidates::{Candidates, better_first};
 pub(crate) fn apply(candidates: &mut Candidates, p: f32) {
     if p < 1.0 {
         let total = candidates.weigh(1.0);
+        // All tokens below this weight together hold less than 1 − p, so none of them is in the nucleus. Half of it
+        // leaves room for rounding.
+        let floor = 0.5 * (1.0 - f64::from(p)) * total / candidates.items.len() as f64;
+        candidates.items.retain(|candidate| candidate.weight >= floor);
         candidates.keep_prefix(f64::from(p) * total, better_first);
     }
 }
