@@ -19,7 +19,7 @@ def main():
     conversations = 0
     for step in range(args.steps):
         rng = random.Random(args.seed * 1_000_003 + step)  # as train.batch does
-        for _ in range(110):  # a step packs fewer
+        for _ in range(80):  # a step packs fewer
             conversations += 1
             for m in corpus.conversation(rng, step >= 0.6 * args.steps):
                 assert m["content"] not in prompts and m["content"] not in answers and m["content"] not in sources, m
