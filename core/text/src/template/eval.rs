@@ -149,10 +149,12 @@ impl Interp<'_> {
                     ops::slice(self, &value, bounds)?
                 }
                 Post::Call(args) => {
+                    self.meter().burn(2)?;
                     let args = self.arguments(args, scope)?;
                     self.call(&value, args)?
                 }
                 Post::Filter(name, args) => {
+                    self.meter().burn(2)?;
                     let args = self.arguments(args, scope)?;
                     filters::apply(self, name, value, args)?
                 }

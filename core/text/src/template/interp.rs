@@ -19,8 +19,8 @@ use super::scope::Scope;
 use super::value::{List, LoopState, Macro, Namespace, Value};
 use crate::shield::Shield;
 
-/// How deep evaluation may nest: expressions, statements and macro calls together. A level takes up to about 1 KiB of
-/// stack in a release build.
+/// How deep evaluation may nest: expressions, statements and macro calls together. That deep, a thread of 256 KiB is
+/// still enough; a tool's schema of 40 levels fits.
 const MAX_DEPTH: u32 = 400;
 /// How many `namespace()` a rendering may make; they live until it ends.
 const MAX_NAMESPACES: usize = 20_000;
@@ -381,6 +381,8 @@ impl<'a> Interp<'a> {
 
     /// Calls a macro and returns what it wrote.
     pub(super) fn call_macro(&mut self, called: &Macro, args: CallArgs) -> Result<Value, TemplateError> {
+        // A call makes a scope and a buffer.
+        self.meter().burn(8)?;
         let definition = &called.definition;
         let Some(outer) = called.scope.upgrade() else {
             let what = format!("macro '{}' is called after the block that defined it", definition.name);

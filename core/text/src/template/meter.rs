@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::error::TemplateError;
 
 /// Steps that any template may take; a chat template takes a few hundred per message.
-const BASE_FUEL: u64 = 1_500_000;
+const BASE_FUEL: u64 = 900_000;
 /// Steps more for each byte of input.
 const FUEL_PER_BYTE: u64 = 16;
+/// Steps more for each pair of messages: some templates search all messages for each of them.
+const FUEL_PER_PAIR: u64 = 8;
 /// Bytes that may be alive at once.
 const BASE_BYTES: u64 = 12 << 20;
 /// Bytes more for each byte of input.
-const BYTES_PER_BYTE: u64 = 6;
+const BYTES_PER_BYTE: u64 = 12;
 /// Bytes that are copied or compared for one step.
 const BYTES_PER_STEP: u64 = 32;
 
@@ -30,9 +32,11 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Limits for an input of `input_bytes`.
-    pub(super) fn for_input(input_bytes: u64) -> Arc<Self> {
-        let fuel = BASE_FUEL + FUEL_PER_BYTE * input_bytes;
+    /// Limits for an input of `input_bytes` with so many messages.
+    pub(super) fn for_input(input_bytes: u64, messages: usize) -> Arc<Self> {
+        let pairs = (messages as u64).saturating_mul(messages as u64);
+        let fuel =
+            BASE_FUEL.saturating_add(FUEL_PER_BYTE * input_bytes).saturating_add(FUEL_PER_PAIR.saturating_mul(pairs));
         Arc::new(Self {
             fuel: AtomicU64::new(fuel),
             fuel_limit: fuel,

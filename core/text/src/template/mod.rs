@@ -126,7 +126,7 @@ impl ChatTemplate {
         clock: &dyn Clock,
         shield: Option<&Shield<'_>>,
     ) -> Result<String, TemplateError> {
-        let meter = Meter::for_input(input.bytes());
+        let meter = Meter::for_input(input.bytes(), input.messages.len());
         let interp = Interp::new(&self.ast, &meter, clock, shield);
         for (symbol, name) in self.ast.names.iter().enumerate() {
             let Some(json) = input.variable(name) else { continue };

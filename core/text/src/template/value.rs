@@ -216,6 +216,7 @@ impl Value {
         meter.check(entries.len() as u64 * 128)?;
         for (key, value) in entries {
             keys += key.as_str().map_or(0, str::len);
+            meter.burn(3)?;
             let hashed = key.key(meter)?;
             match index.get(&hashed) {
                 Some(&at) => {
