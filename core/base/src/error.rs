@@ -152,6 +152,15 @@ pub trait Classify: std::error::Error + Send + Sync + 'static {
     fn kind(&self) -> ErrorKind;
 }
 
+impl std::error::Error for ErrorKind {}
+
+/// A kind without further causes: what the facade itself finds wrong.
+impl Classify for ErrorKind {
+    fn kind(&self) -> ErrorKind {
+        self.clone()
+    }
+}
+
 /// A byte count as people read it: decimal units, as phones show them.
 struct Bytes(u64);
 

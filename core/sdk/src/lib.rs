@@ -1,1 +1,49 @@
 //! Inkling: language models that live in the phone. The facade that apps, bindings and the command line use.
+//!
+//! ```no_run
+//! use inkling::{Engine, EngineConfig, Event, GenerationOptions, LoadOptions, ModelSource, SessionConfig};
+//!
+//! # fn main() -> Result<(), inkling::Error> {
+//! let engine = Engine::new(EngineConfig::default())?;
+//! let model = engine.load(ModelSource::file("qwen3-0.6b.gguf"), LoadOptions::default(), |_fraction| {})?;
+//! let mut session = model.session(SessionConfig::default().instructions("Be brief."))?;
+//! let mut turn = session.stream("Good morning?", GenerationOptions::default())?;
+//! while let Some(event) = turn.next()? {
+//!     if let Event::Text(delta) = event {
+//!         print!("{delta}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `engine` | [`Engine`]: loads models |
+//! | `backend` | [`BackendChoice`]: what runs them |
+//! | `source` | [`ModelSource`]: where a model comes from |
+//! | `memory` | what the system can still give |
+//! | `error` | [`Error`]: a stable kind and the chain of causes |
+//! | [`developer`] | for tools: files, tokenizers, templates, logits, synthetic models |
+//!
+//! Conversations, turns and events come from `inkling-session` and `inkling-generate`.
+
+mod backend;
+pub mod developer;
+mod engine;
+mod error;
+mod memory;
+mod probe;
+mod source;
+
+pub use backend::{BackendChoice, parse_kv_type};
+pub use engine::{Engine, EngineConfig};
+pub use error::Error;
+pub use inkling_base::{CancelToken, ErrorKind};
+pub use inkling_compute::KvType;
+pub use inkling_gguf::include_aligned;
+pub use inkling_session::{
+    Canceller, CompletionPrompt, Event, FinishReason, GenerationOptions, LoadOptions, Message, Model, Phase, Polled,
+    Response, SamplingOptions, Session, SessionConfig, SessionError, Stats, Turn,
+};
+pub use source::ModelSource;

@@ -39,6 +39,35 @@ pub struct ModelParts {
     pub clock: Arc<dyn Clock>,
 }
 
+impl ModelParts {
+    /// Loads the parts of `file` on `backend`; see [`Model::load`].
+    pub fn load(
+        file: Arc<Gguf>,
+        backend: &dyn Backend,
+        options: &LoadOptions,
+        cancel: &CancelToken,
+        progress: &dyn Fn(f32),
+    ) -> Result<Self, SessionError> {
+        options.validate()?;
+        let tokenizer = Arc::new(Tokenizer::from_metadata(file.metadata())?);
+        let template = file.metadata().str("tokenizer.chat_template")?.map(str::to_owned);
+        let spec = Arc::new(read_spec(&file, &SpecOptions { context: options.context })?);
+        let context = options.context_for(spec.context)?;
+        let plan = LoadPlan {
+            threads: options.thread_count(),
+            max_batch: options.batch,
+            max_outputs: options.outputs,
+            cancel,
+            progress,
+        };
+        let decoder = backend.load(spec, Weights::new(file), &plan)?;
+        let positions = options.cache_positions.unwrap_or(context.saturating_mul(2)).max(context);
+        let cache = decoder.new_cache(options.kv, positions)?;
+        let limits = Limits { context, max_batch: options.batch, max_outputs: options.outputs };
+        Ok(Self { decoder, cache, limits, tokenizer, template, clock: Arc::clone(&options.clock) })
+    }
+}
+
 /// A loaded model, ready for conversations. Clones are the same model; when the last clone, session and turn are gone,
 /// or after [`Model::close`], its memory is free.
 #[derive(Clone)]
@@ -91,23 +120,7 @@ impl Model {
         cancel: &CancelToken,
         progress: &dyn Fn(f32),
     ) -> Result<Self, SessionError> {
-        options.validate()?;
-        let tokenizer = Arc::new(Tokenizer::from_metadata(file.metadata())?);
-        let template = file.metadata().str("tokenizer.chat_template")?.map(str::to_owned);
-        let spec = Arc::new(read_spec(&file, &SpecOptions { context: options.context })?);
-        let context = options.context_for(spec.context)?;
-        let plan = LoadPlan {
-            threads: options.thread_count(),
-            max_batch: options.batch,
-            max_outputs: options.outputs,
-            cancel,
-            progress,
-        };
-        let decoder = backend.load(spec, Weights::new(file), &plan)?;
-        let positions = options.cache_positions.unwrap_or(context.saturating_mul(2)).max(context);
-        let cache = decoder.new_cache(options.kv, positions)?;
-        let limits = Limits { context, max_batch: options.batch, max_outputs: options.outputs };
-        Self::from_parts(ModelParts { decoder, cache, limits, tokenizer, template, clock: Arc::clone(&options.clock) })
+        Self::from_parts(ModelParts::load(file, backend, options, cancel, progress)?)
     }
 
     /// Puts a model together and starts its engine thread.

@@ -77,7 +77,13 @@ impl LoadOptions {
         range("outputs", self.outputs, 1 << 12)
     }
 
-    pub(crate) fn thread_count(&self) -> usize {
+    /// Tokens of a context when the caller names none and the model was made for more.
+    pub fn usual_context(&self) -> usize {
+        self.context.unwrap_or(USUAL_CONTEXT)
+    }
+
+    /// Worker threads in force.
+    pub fn thread_count(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or_else(cores).clamp(1, MOST_THREADS)
     }

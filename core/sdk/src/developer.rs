@@ -1,0 +1,66 @@
+//! For tools rather than apps: look into a file, use its tokenizer or template alone, write synthetic models.
+
+use std::sync::Arc;
+
+use inkling_gguf::Gguf;
+use inkling_text::Tokenizer;
+use inkling_text::template::ChatTemplate;
+
+use crate::{Error, ErrorKind, ModelSource};
+
+pub use crate::probe::{Perplexity, Probe};
+pub use inkling_base::{Clock, SystemClock};
+pub use inkling_gguf::{Array, Value};
+#[cfg(feature = "developer")]
+pub use inkling_models::synth::{Quant, SynthOptions, SynthReport, shape_names, write as synth};
+pub use inkling_models::{ModelReport, SpecOptions};
+pub use inkling_text::template::TemplateInput;
+pub use inkling_text::{DecodeOptions, EncodeOptions};
+
+/// Where a GGUF keeps its chat template.
+pub(crate) const TEMPLATE_KEY: &str = "tokenizer.chat_template";
+
+/// The tokenizer of a file, which may hold a vocabulary and no weights.
+pub fn tokenizer(source: &ModelSource) -> Result<Tokenizer, Error> {
+    Ok(Tokenizer::from_metadata(source.open()?.metadata())?)
+}
+
+/// The chat template of a file.
+pub fn chat_template(source: &ModelSource) -> Result<ChatTemplate, Error> {
+    let gguf = source.open()?;
+    let Some(text) = gguf.metadata().str(TEMPLATE_KEY)? else {
+        return Err(ErrorKind::UnsupportedModel { what: "the file has no tokenizer.chat_template".into() }.into());
+    };
+    Ok(ChatTemplate::parse(text)?)
+}
+
+/// A template from its source.
+pub fn parse_template(text: &str) -> Result<ChatTemplate, Error> {
+    Ok(ChatTemplate::parse(text)?)
+}
+
+/// What a file holds and whether it can be run.
+pub struct Inspection {
+    /// The file: its metadata and tensors.
+    pub file: Arc<Gguf>,
+    /// The model in it.
+    pub model: ModelReport,
+    /// Everything that keeps it from being used, in words.
+    pub problems: Vec<String>,
+}
+
+/// Looks into a file; one that is damaged is an error, one that is unsupported is described.
+pub fn inspect(source: &ModelSource, options: &SpecOptions) -> Result<Inspection, Error> {
+    let file = source.open()?;
+    let model = inkling_models::report(&file, options);
+    let mut problems: Vec<String> = model.problems.iter().map(ToString::to_string).collect();
+    if let Err(error) = Tokenizer::from_metadata(file.metadata()) {
+        problems.push(format!("tokenizer: {error}"));
+    }
+    if let Ok(Some(text)) = file.metadata().str(TEMPLATE_KEY)
+        && let Err(error) = ChatTemplate::parse(text)
+    {
+        problems.push(format!("chat template: {error}"));
+    }
+    Ok(Inspection { file, model, problems })
+}

@@ -1,0 +1,164 @@
+//! A decoder without an engine around it: logits, perplexity and raw speed for tools.
+
+use std::time::{Duration, Instant};
+
+use inkling_compute::{Batch, DeviceInfo, Output, Run, SequenceId, Want};
+use inkling_generate::negative_log_likelihood;
+use inkling_session::ModelParts;
+use inkling_text::EncodeOptions;
+
+use crate::{CancelToken, Engine, Error, ErrorKind, LoadOptions, ModelSource};
+
+/// A loaded model, one sequence, and nothing that samples.
+pub struct Probe {
+    parts: ModelParts,
+    device: DeviceInfo,
+    sequence: SequenceId,
+    output: Output,
+}
+
+/// The perplexity of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Perplexity {
+    /// `exp` of the mean negative log-likelihood of the scored tokens.
+    pub perplexity: f64,
+    /// Tokens scored.
+    pub tokens: usize,
+}
+
+impl Probe {
+    /// Loads a model; `progress` is told the part done, 0 to 1.
+    pub fn load(
+        engine: &Engine,
+        source: &ModelSource,
+        options: &LoadOptions,
+        progress: &dyn Fn(f32),
+    ) -> Result<Self, Error> {
+        let file = engine.open(source, options)?;
+        let mut parts = ModelParts::load(file, &*engine.backend, options, &CancelToken::new(), progress)?;
+        let sequence = parts.cache.open();
+        Ok(Self { parts, device: engine.backend.probe()?, sequence, output: Output::new() })
+    }
+
+    /// Tokens of the vocabulary.
+    pub fn vocabulary(&self) -> usize {
+        self.parts.decoder.spec().vocabulary
+    }
+
+    /// What the model runs on, for people.
+    pub fn device(&self) -> String {
+        let features = self.device.features.join(", ");
+        if features.is_empty() { self.device.device.clone() } else { format!("{} ({features})", self.device.device) }
+    }
+
+    /// Forgets everything from position `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.parts.cache.truncate(self.sequence, len);
+    }
+
+    /// Appends `tokens` in chunks and hands the logits of each row in `at` (ascending) to `row`.
+    pub fn logits(
+        &mut self,
+        tokens: &[u32],
+        at: &[usize],
+        mut row: impl FnMut(usize, &[f32]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if let Some(&beyond) = at.iter().find(|&&position| position >= tokens.len()) {
+            let why = format!("position {beyond} of {} tokens", tokens.len());
+            return Err(ErrorKind::invalid("at", why).into());
+        }
+        if !at.is_sorted_by(|a, b| a < b) {
+            return Err(ErrorKind::invalid("at", "positions must ascend").into());
+        }
+        let start = self.parts.cache.len(self.sequence);
+        if start + tokens.len() > self.parts.limits.context {
+            let (limit, used) = (self.parts.limits.context, start + tokens.len());
+            return Err(ErrorKind::ContextOverflow { limit, used }.into());
+        }
+        let mut rest = at;
+        for (index, chunk) in tokens.chunks(self.parts.limits.max_batch).enumerate() {
+            let first = index * self.parts.limits.max_batch;
+            let (here, later) = rest.split_at(rest.partition_point(|&position| position < first + chunk.len()));
+            rest = later;
+            self.chunk(chunk, first, here, &mut row)?;
+        }
+        Ok(())
+    }
+
+    /// One chunk; a pass gives a limited number of rows, so a chunk of which more are wanted is cut.
+    fn chunk(
+        &mut self,
+        tokens: &[u32],
+        first: usize,
+        at: &[usize],
+        row: &mut impl FnMut(usize, &[f32]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let most = self.parts.limits.max_outputs;
+        if at.len() > most {
+            let cut = at[most] - first;
+            self.chunk(&tokens[..cut], first, &at[..most], row)?;
+            return self.chunk(&tokens[cut..], first + cut, &at[most..], row);
+        }
+        let rows: Vec<usize> = at.iter().map(|position| position - first).collect();
+        let want = if rows.is_empty() { Want::Nothing } else { Want::Logits(&rows) };
+        self.forward(tokens, want)?;
+        at.iter().enumerate().try_for_each(|(index, &position)| row(position, self.output.logits(index)))
+    }
+
+    fn forward(&mut self, tokens: &[u32], want: Want<'_>) -> Result<(), Error> {
+        let runs = [Run { sequence: self.sequence, start: self.parts.cache.len(self.sequence), count: tokens.len() }];
+        let batch = Batch { tokens, runs: &runs };
+        Ok(self.parts.decoder.forward(&batch, &mut self.parts.cache, want, &mut self.output)?)
+    }
+
+    /// Perplexity as llama-perplexity computes it: windows of the context's size without overlap, the second half of
+    /// each scored, the first token replaced by BOS where the model adds one. `progress` is told windows done and all.
+    pub fn perplexity(&mut self, text: &str, mut progress: impl FnMut(usize, usize)) -> Result<Perplexity, Error> {
+        let tokenizer = self.parts.tokenizer.clone();
+        let mut tokens = tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
+        let window = self.parts.limits.context;
+        let windows = tokens.len() / window;
+        if windows == 0 || window < 2 {
+            let why = format!("{} tokens, and one window of --ctx has {window}: give a longer text", tokens.len());
+            return Err(ErrorKind::invalid("file", why).into());
+        }
+        let bos = tokenizer.bos().filter(|_| tokenizer.adds_bos());
+        let at: Vec<usize> = (window / 2..window - 1).collect();
+        let mut sum = 0.0;
+        for (index, window) in tokens.chunks_exact_mut(window).enumerate() {
+            window[0] = bos.unwrap_or(window[0]);
+            self.truncate(0);
+            self.logits(window, &at, |position, logits| {
+                sum += negative_log_likelihood(logits, window[position + 1])?;
+                Ok(())
+            })?;
+            progress(index + 1, windows);
+        }
+        let scored = windows * at.len();
+        Ok(Perplexity { perplexity: (sum / scored as f64).exp(), tokens: scored })
+    }
+
+    /// Appends `tokens` in chunks, as a prompt is, and takes the time.
+    pub fn time_prefill(&mut self, tokens: &[u32]) -> Result<Duration, Error> {
+        let last = [tokens.len().saturating_sub(1)];
+        let start = Instant::now();
+        self.logits(tokens, &last, |_, _| Ok(()))?;
+        Ok(start.elapsed())
+    }
+
+    /// Appends `count` tokens one by one, each the likeliest after the one before, and takes the time.
+    pub fn time_decode(&mut self, first: u32, count: usize) -> Result<Duration, Error> {
+        let limit = self.parts.limits.context;
+        let used = self.parts.cache.len(self.sequence) + count;
+        if used > limit {
+            return Err(ErrorKind::ContextOverflow { limit, used }.into());
+        }
+        let mut token = first;
+        let start = Instant::now();
+        for _ in 0..count {
+            self.forward(&[token], Want::Argmax(&[0]))?;
+            token = self.output.argmax()[0];
+        }
+        Ok(start.elapsed())
+    }
+}

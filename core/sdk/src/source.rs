@@ -1,0 +1,33 @@
+//! Where a model comes from.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use inkling_gguf::Gguf;
+
+use crate::Error;
+
+/// Where a model comes from. Bytes never pass through an app: a file is mapped.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ModelSource {
+    /// A GGUF file, or any part of a split one.
+    File(PathBuf),
+    /// A GGUF inside the program.
+    Static(&'static [u8]),
+}
+
+impl ModelSource {
+    /// A GGUF file, or any part of a split one.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self::File(path.as_ref().to_owned())
+    }
+
+    /// Opens, checks and maps the file.
+    pub(crate) fn open(&self) -> Result<Arc<Gguf>, Error> {
+        Ok(Arc::new(match self {
+            Self::File(path) => Gguf::open(path)?,
+            Self::Static(bytes) => Gguf::from_static(bytes)?,
+        }))
+    }
+}
