@@ -1,0 +1,24 @@
+//! `inkling perplexity`: how well a model predicts a text.
+
+use serde_json::json;
+
+use crate::args::PerplexityArgs;
+use crate::input::read_text;
+use crate::model::{bar, load_probe, options};
+use crate::output::{Failure, print, print_json};
+
+pub(crate) fn run(args: &PerplexityArgs) -> Result<(), Failure> {
+    let text = read_text("file", &args.file)?;
+    let mut probe = load_probe(&args.model, options(&args.model.load)?)?;
+    let bar = bar(1, "scoring {wide_bar} {pos}/{len} windows, {eta} left");
+    let result = probe.perplexity(&text, |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let result = result?;
+    if args.json {
+        return print_json(&json!({ "perplexity": result.perplexity, "tokens": result.tokens }));
+    }
+    print(&format!("perplexity {:.4} over {} tokens\n", result.perplexity, result.tokens))
+}

@@ -1,0 +1,94 @@
+//! Which model a command runs on, loaded with a progress bar.
+
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use inkling::developer::Probe;
+use inkling::{Engine, EngineConfig, LoadOptions, Model, ModelSource};
+
+use crate::args::{LoadArgs, ModelArgs};
+use crate::output::Failure;
+
+/// The tiny model inside the binary: docs/demo-model.md.
+static INSIDE: &[u8] = inkling::include_aligned!("../assets/inkling-demo.gguf");
+/// The file that `make model` fetches.
+const FETCHED: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+/// How often a bar is drawn.
+const TICK: Duration = Duration::from_millis(80);
+
+/// The model that was named, else the one that `make model` has fetched, else the one inside the binary.
+pub(crate) fn source(named: Option<&Path>) -> ModelSource {
+    match (named, fetched()) {
+        (Some(path), _) => ModelSource::file(path),
+        (None, Some(path)) => ModelSource::file(path),
+        (None, None) => ModelSource::Static(INSIDE),
+    }
+}
+
+fn fetched() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
+    Some(cache.join("inkling/models").join(FETCHED)).filter(|path| path.is_file())
+}
+
+/// How to load, from the flags.
+pub(crate) fn options(args: &LoadArgs) -> Result<LoadOptions, Failure> {
+    let mut options = LoadOptions::default();
+    options.context = args.ctx;
+    options.threads = args.threads;
+    options.kv = inkling::parse_kv_type(&args.kv)?;
+    Ok(options)
+}
+
+/// Loads the model of `args` for conversations and completions.
+pub(crate) fn load(args: &ModelArgs) -> Result<Model, Failure> {
+    let (options, engine) = (options(&args.load)?, engine(&args.load)?);
+    with_bar(args, |source, progress| engine.load(source, options, progress))
+}
+
+/// Loads the model of `args` for measurements.
+pub(crate) fn load_probe(args: &ModelArgs, options: LoadOptions) -> Result<Probe, Failure> {
+    let engine = engine(&args.load)?;
+    with_bar(args, |source, progress| Probe::load(&engine, &source, &options, progress))
+}
+
+fn engine(args: &LoadArgs) -> Result<Engine, Failure> {
+    Ok(Engine::new(EngineConfig::default().backend(args.backend.parse()?))?)
+}
+
+/// Loads with a bar on a terminal, and says which model it is if none was named.
+fn with_bar<T>(
+    args: &ModelArgs,
+    load: impl FnOnce(ModelSource, &dyn Fn(f32)) -> Result<T, inkling::Error>,
+) -> Result<T, Failure> {
+    let source = source(args.model.as_deref());
+    if args.model.is_none() {
+        match &source {
+            ModelSource::Static(_) => {
+                eprintln!("model: the tiny one inside this program (`make model` fetches a real one)")
+            }
+            _ => eprintln!("model: {FETCHED}"),
+        }
+    }
+    let bar = bar(1000, "loading {wide_bar} {percent}%");
+    let result = load(source, &|fraction| bar.set_position((fraction * 1000.0) as u64));
+    bar.finish_and_clear();
+    Ok(result?)
+}
+
+/// A progress bar on a terminal, and silence in a pipe.
+pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
+    bar
+}
