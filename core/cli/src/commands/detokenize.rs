@@ -9,7 +9,7 @@ use crate::output::{Failure, print};
 pub(crate) fn run(args: &DetokenizeArgs) -> Result<(), Failure> {
     let tokenizer = developer::tokenizer(&source(args.model.as_deref()))?;
     let text = tokenizer
-        .decode(&args.tokens, DecodeOptions { keep_special: true, ..Default::default() })
+        .decode(&args.tokens, DecodeOptions { keep_special: true })
         .map_err(|error| Failure::Engine(error.into()))?;
     print(&text)
 }

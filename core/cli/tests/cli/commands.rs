@@ -1,10 +1,7 @@
 //! The command line's contract: flags, outputs, exit codes, on the tiny model.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
-
+use crate::support::{demo_model, file, inkling, inkling_reading};
 use serde_json::{Value, json};
-use support::{demo_model, file, inkling, inkling_reading};
 
 /// `complete` on the tiny model, greedy, as JSON.
 fn complete(extra: &[&str]) -> Value {

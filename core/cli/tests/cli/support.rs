@@ -7,28 +7,28 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// The tiny model inside the binary, as a file.
-pub fn demo_model() -> &'static str {
+pub(crate) fn demo_model() -> &'static str {
     concat!(env!("CARGO_MANIFEST_DIR"), "/assets/inkling-demo.gguf")
 }
 
 /// What a run of the binary gave.
-pub struct Ran {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).expect("standard output is text")
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// Asserts the exit code, and that a failure said something useful and did not panic.
-    pub fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "standard error: {}", self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
         assert!(code == 0 || self.stderr.contains("error: "), "{}", self.stderr);
@@ -36,7 +36,7 @@ impl Ran {
     }
 
     /// Asserts that standard error holds all of these.
-    pub fn says(self, words: &[&str]) -> Self {
+    pub(crate) fn says(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is not in: {}", self.stderr);
         }
@@ -45,12 +45,12 @@ impl Ran {
 }
 
 /// Runs the binary with nothing on standard input.
-pub fn inkling(args: &[&str]) -> Ran {
+pub(crate) fn inkling(args: &[&str]) -> Ran {
     inkling_reading(args, b"")
 }
 
 /// Runs the binary with these bytes on standard input; no fetched model is seen.
-pub fn inkling_reading(args: &[&str], input: &[u8]) -> Ran {
+pub(crate) fn inkling_reading(args: &[&str], input: &[u8]) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_inkling"))
         .args(args)
         .env("XDG_CACHE_HOME", "/nonexistent")
@@ -74,7 +74,7 @@ pub fn inkling_reading(args: &[&str], input: &[u8]) -> Ran {
 }
 
 /// A file with these bytes in a folder that lives as long as the test.
-pub fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, bytes).expect("a scratch file can be written");
     path

@@ -1,13 +1,10 @@
 //! Bad input of every kind ends in a typed error with the number that matters and exit code 1 or 2: never in a panic,
 //! never in a hang, never in an answer.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
-
-use support::{demo_model, file, inkling, inkling_reading};
+use crate::support::{demo_model, file, inkling, inkling_reading};
 
 /// Runs `complete` on a file that is no usable model.
-fn complete_on(bytes: &[u8]) -> support::Ran {
+fn complete_on(bytes: &[u8]) -> crate::support::Ran {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "model.gguf", bytes);
     inkling(&["complete", "--model", path.to_str().unwrap(), "--prompt", "Hello", "--max-tokens", "2"])
@@ -66,7 +63,7 @@ fn threads_and_context_out_of_range() {
     let run = |flag, value| inkling(&["complete", "--model", demo_model(), "--prompt", "x", flag, value]);
     run("--threads", "0").exits(2).says(&["threads", "0"]);
     run("--threads", "10000").exits(2).says(&["10000", "512"]);
-    run("--ctx", "0").exits(2).says(&["ctx"]);
+    run("--ctx", "0").exits(2).says(&["context", "0"]);
     run("--ctx", "99999999").exits(2).says(&["99999999"]);
     run("--backend", "abacus").exits(2).says(&["abacus", "cpu"]);
     run("--backend", "metal").exits(1).says(&["metal"]);
