@@ -36,6 +36,8 @@ fn reference_follows_the_exact_answers() {
         let asked = GenerationOptions::default().greedy().max_tokens(case.greedy.len());
         let turn = model.complete(CompletionPrompt::Tokens(case.tokens), asked).unwrap();
         let found = turn.collect().unwrap().stats.tokens;
+        // The exact continuation includes the token that ends the answer, the engine's tokens do not.
+        let clear = clear.min(found.len().max(case.greedy.len() - 1));
         let same = found.iter().zip(&case.greedy).take_while(|(found, exact)| found == exact).count();
         println!(
             "{backend:?}, prompt {index}: {same} of {} tokens are the exact ones, {clear} clear",
