@@ -8,8 +8,8 @@ cargo build --release --quiet -p inkling-cli
 if [ -t 0 ] && [ -t 1 ]; then
     exec target/release/inkling chat
 fi
-target/release/inkling chat --temp 0 --max-tokens 120 <<'CONVERSATION'
-Good morning! What can you do?
-Give me three ideas for a rainy day.
-Which of them is the cheapest?
+target/release/inkling chat --temp 0 --max-tokens 100 <<'CONVERSATION'
+Hello! Who are you?
+Write two sentences about the sea.
+And now two about a mountain.
 CONVERSATION

@@ -18,9 +18,9 @@ import time
 COLUMNS, ROWS = 96, 26
 TYPING = 0.045  # seconds a key
 MESSAGES = [
-    "Good morning! What can you do?",
-    "Give me three ideas for a rainy day.",
-    "Which of them is the cheapest?",
+    "Hello! Who are you?",
+    "Write two sentences about the sea.",
+    "And now two about a mountain.",
 ]
 COMMAND = ["target/release/inkling", "--temp", "0", "--max-tokens", "90"]
 
