@@ -7,5 +7,5 @@ export INKLING_REFERENCE="${INKLING_REFERENCE:-$PWD/../shared/reference}"
 [ -d "$INKLING_REFERENCE" ] || { echo "no reference folder at $INKLING_REFERENCE: set INKLING_REFERENCE" >&2; exit 1; }
 scripts/model.sh
 export INKLING_REQUIRE_REFERENCE=1 INKLING_REQUIRE_MODEL=1
-say "conformance (release build: the real model is slow without optimisation)"
-cargo test --release --workspace --test 'conformance_*' -- --nocapture --test-threads 1
+say "conformance"
+cargo test --workspace --test 'conformance_*' -- --nocapture --test-threads 1
