@@ -6,7 +6,7 @@
 //! # fn main() -> Result<(), inkling::Error> {
 //! let engine = Engine::new(EngineConfig::default())?;
 //! let model = engine.load(ModelSource::file("qwen3-0.6b.gguf"), LoadOptions::default(), |_fraction| {})?;
-//! let mut session = model.session(SessionConfig::default().instructions("Be brief."))?;
+//! let session = model.session(SessionConfig::default().instructions("Be brief."))?;
 //! let mut turn = session.stream("Good morning?", GenerationOptions::default())?;
 //! while let Some(event) = turn.next()? {
 //!     if let Event::Text(delta) = event {
