@@ -44,7 +44,6 @@ struct Operands {
 ///
 /// # Safety
 /// Sizes are as `Kernels::int_panels` checks them.
-#[target_feature(enable = "neon")]
 unsafe fn int_panels_plain(
     format: IntFormat,
     panels: &[u8],
@@ -62,7 +61,6 @@ unsafe fn int_panels_plain(
 ///
 /// # Safety
 /// The machine has `sdot`; sizes are as `Kernels::int_panels` checks them.
-#[target_feature(enable = "neon,dotprod")]
 unsafe fn int_panels_dot(
     format: IntFormat,
     panels: &[u8],
@@ -76,11 +74,11 @@ unsafe fn int_panels_dot(
     unsafe { int_panels::<true>(format, panels, count, x, scratch, out, stride) }
 }
 
-/// See `Kernels::int_panels`. Inlined into the functions above, which have the features.
+/// See `Kernels::int_panels`. NEON is part of every AArch64 target, and the assembly of `sdot` asks for its extension
+/// itself, so nothing here needs `#[target_feature]`.
 ///
 /// # Safety
-/// As for them.
-#[inline(always)]
+/// As for the functions above.
 unsafe fn int_panels<const DOT: bool>(
     format: IntFormat,
     panels: &[u8],
@@ -120,7 +118,6 @@ unsafe fn int_panels<const DOT: bool>(
 ///
 /// # Safety
 /// As [`tile`], for `vectors` vectors.
-#[inline(always)]
 unsafe fn all<S: Shape, const DOT: bool>(operands: Operands, vectors: usize) {
     let mut done = 0;
     while done < vectors {
@@ -146,7 +143,6 @@ unsafe fn all<S: Shape, const DOT: bool>(operands: Operands, vectors: usize) {
 ///
 /// # Safety
 /// The machine has the features; a panel, `C` vectors and their `C · stride` outputs can be accessed.
-#[inline(always)]
 unsafe fn tile<S: Shape, const DOT: bool, const C: usize>(o: Operands) -> usize {
     let blocks = o.columns / BLOCK;
     // SAFETY: all reads are inside a panel of whole chunks and C vectors of whole blocks, all writes in `out`.
@@ -351,7 +347,6 @@ unsafe fn four_halves(from: *const u8) -> float32x4_t {
 ///
 /// # Safety
 /// `from` points to a panel of `blocks` blocks, `to` to room for it in layout `E`.
-#[inline(always)]
 unsafe fn unpack<S: Shape, E: Shape>(from: *const u8, blocks: usize, to: *mut u8) {
     // SAFETY: both layouts' constants keep the accesses inside their chunks.
     unsafe {
