@@ -19,8 +19,10 @@ pub(crate) const BAD_USAGE: u8 = 2;
 pub(crate) enum Failure {
     /// The engine's error.
     Engine(Error),
-    /// Standard output was closed.
+    /// The reader of standard output went away.
     OutputClosed,
+    /// Standard output took no more, for another reason: a full disk.
+    Output(io::Error),
 }
 
 impl From<Error> for Failure {
@@ -42,7 +44,10 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes bytes to standard output as they are, at once.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|_| Failure::OutputClosed)
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => Failure::Output(error),
+    })
 }
 
 /// Prints one JSON document.
@@ -58,6 +63,10 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 pub(crate) fn finish(result: Result<(), Failure>) -> ExitCode {
     let error = match result {
         Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
+        Err(Failure::Output(error)) => {
+            eprintln!("error: standard output cannot be written: {error}");
+            return ExitCode::from(FAILED);
+        }
         Err(Failure::Engine(error)) => error,
     };
     let mut shown = error.to_string();

@@ -9,6 +9,9 @@ use inkling_text::EncodeOptions;
 
 use crate::{CancelToken, Engine, Error, ErrorKind, LoadOptions, ModelSource};
 
+/// Tokens of the smallest window whose second half has a token to score.
+const LEAST_WINDOW: usize = 3;
+
 /// A loaded model, one sequence, and nothing that samples.
 pub struct Probe {
     parts: ModelParts,
@@ -67,8 +70,9 @@ impl Probe {
             let why = format!("position {beyond} of {} tokens", tokens.len());
             return Err(ErrorKind::invalid("at", why).into());
         }
-        if !at.is_sorted_by(|a, b| a < b) {
-            return Err(ErrorKind::invalid("at", "positions must ascend").into());
+        if let Some(pair) = at.windows(2).find(|pair| pair[0] >= pair[1]) {
+            let why = format!("position {} after {}: positions must ascend", pair[1], pair[0]);
+            return Err(ErrorKind::invalid("at", why).into());
         }
         let start = self.parts.cache.len(self.sequence);
         if start + tokens.len() > self.parts.limits.context {
@@ -85,20 +89,31 @@ impl Probe {
         Ok(())
     }
 
-    /// One chunk; a pass gives a limited number of rows, so a chunk of which more are wanted is cut.
+    /// One chunk, in several passes if more rows are wanted than one gives.
     fn chunk(
+        &mut self,
+        mut tokens: &[u32],
+        mut first: usize,
+        mut at: &[usize],
+        row: &mut impl FnMut(usize, &[f32]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let most = self.parts.limits.max_outputs;
+        while at.len() > most {
+            let cut = at[most] - first;
+            self.pass(&tokens[..cut], first, &at[..most], row)?;
+            (tokens, first, at) = (&tokens[cut..], first + cut, &at[most..]);
+        }
+        self.pass(tokens, first, at, row)
+    }
+
+    /// One pass through the model, of which no more rows are wanted than it gives.
+    fn pass(
         &mut self,
         tokens: &[u32],
         first: usize,
         at: &[usize],
         row: &mut impl FnMut(usize, &[f32]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let most = self.parts.limits.max_outputs;
-        if at.len() > most {
-            let cut = at[most] - first;
-            self.chunk(&tokens[..cut], first, &at[..most], row)?;
-            return self.chunk(&tokens[cut..], first + cut, &at[most..], row);
-        }
         let rows: Vec<usize> = at.iter().map(|position| position - first).collect();
         let want = if rows.is_empty() { Want::Nothing } else { Want::Logits(&rows) };
         self.forward(tokens, want)?;
@@ -117,8 +132,12 @@ impl Probe {
         let tokenizer = self.parts.tokenizer.clone();
         let mut tokens = tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
         let window = self.parts.limits.context;
+        if window < LEAST_WINDOW {
+            let why = format!("a window of {window} tokens has none to score: give at least {LEAST_WINDOW}");
+            return Err(ErrorKind::invalid("ctx", why).into());
+        }
         let windows = tokens.len() / window;
-        if windows == 0 || window < 2 {
+        if windows == 0 {
             let why = format!("{} tokens, and one window of --ctx has {window}: give a longer text", tokens.len());
             return Err(ErrorKind::invalid("file", why).into());
         }

@@ -44,7 +44,11 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         return Err(Failure::Engine(ErrorKind::invalid("bench", "-p, -n and -r must be at least 1").into()));
     }
     let mut load = options(&args.model.load)?;
-    load.context = load.context.or(Some(depth + p.max(n + 1)));
+    let need = depth.saturating_add(p.max(n));
+    let limit = *load.context.get_or_insert(need);
+    if need > limit {
+        return Err(Failure::Engine(ErrorKind::ContextOverflow { limit, used: need }.into()));
+    }
     let file = source(args.model.model.as_deref());
     system::drop_from_page_cache(&file);
     let (cold, probe) = timed(|| load_probe(&args.model, load.clone()))?;

@@ -14,7 +14,8 @@ pub(crate) fn run(args: &TokenizeArgs) -> Result<(), Failure> {
     let options = EncodeOptions { add_special: !args.no_bos, parse_special: args.special };
     let encode = |text: &str| tokenizer.encode(text, options).map_err(|error| Failure::Engine(error.into()));
     if args.lines {
-        for line in text.lines() {
+        // Not `lines()`, which takes the carriage returns away: a line is tokenized as it is.
+        for line in text.split_terminator('\n') {
             print(&format!("{}\n", json!(encode(line)?)))?;
         }
         return Ok(());

@@ -137,3 +137,62 @@ fn hostile_templates() {
         assert!(ran.stdout.is_empty());
     }
 }
+
+#[test]
+fn numbers_that_no_machine_has_memory_for() {
+    let bench = |args: &[&str]| inkling(&[&["bench", "--model", demo_model(), "-r", "1"], args].concat());
+    let most = usize::MAX.to_string();
+    bench(&["-d", &most]).exits(2).says(&[&most]);
+    bench(&["-p", "1000000000000", "--ctx", "128"]).exits(1).says(&["128", "1000000000000"]);
+    bench(&["-n", "200", "--ctx", "128", "-p", "4"]).exits(1).says(&["128", "200"]);
+}
+
+#[test]
+fn windows_without_a_token_to_score() {
+    let perplexity = ["perplexity", "--model", demo_model(), "--file", "-", "--ctx"];
+    for ctx in ["1", "2"] {
+        inkling_reading(&[&perplexity[..], &[ctx]].concat(), b"one two three four").exits(2).says(&["at least 3"]);
+    }
+}
+
+#[test]
+fn refused_positions_leave_the_array_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = file(folder.path(), "x.npy", b"as before");
+    let logits = ["logits", "--model", demo_model(), "--tokens", "1,2,3", "--out", out.to_str().unwrap(), "--at"];
+    inkling(&[&logits[..], &["3"]].concat()).exits(2).says(&["3"]);
+    inkling(&[&logits[..], &["2,0"]].concat()).exits(2).says(&["0 after 2"]);
+    assert_eq!(std::fs::read(&out).unwrap(), b"as before");
+}
+
+/// A disk that is full is a failure; a reader that went away is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written() {
+    use std::process::{Command, Stdio};
+    let run = |stdout: Stdio| {
+        let args = ["detokenize", "--model", demo_model(), "--tokens", "30,31,32"];
+        Command::new(env!("CARGO_BIN_EXE_inkling")).args(args).stdout(stdout).output().unwrap()
+    };
+    let full = run(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into());
+    assert_eq!(full.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&full.stderr).contains("standard output"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let gone = run(writer.into());
+    assert_eq!(gone.status.code(), Some(0));
+    assert!(gone.stderr.is_empty());
+}
+
+/// A made-up model is written beside its place and moved there: not onto a device, a folder or a pipe.
+#[cfg(unix)]
+#[test]
+fn synthetic_models_only_replace_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let path = socket.to_str().unwrap();
+    inkling(&["synth", "tiny-llama", "--quant", "Q4_0", path]).exits(2).says(&[path, "not a file"]);
+    assert!(!socket.is_file());
+    inkling(&["synth", "tiny-llama", "--quant", "Q4_0", folder.path().to_str().unwrap()]).exits(2);
+}

@@ -28,6 +28,9 @@ fn tokenize_lines_gives_one_array_a_line() {
     let lines: Vec<Vec<u32>> = ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[2].is_empty());
+    // Untrimmed: a carriage return is text.
+    let ids = |input: &[u8]| inkling_reading(&["tokenize", "--model", demo_model(), "--lines"], input).exits(0).stdout;
+    assert_ne!(ids(b"one\r\n"), ids(b"one\n"));
 }
 
 #[test]

@@ -97,6 +97,11 @@ pub fn write(
         vocabulary,
     };
 
+    // The rename below would put a file in the place of a device or pipe.
+    if std::fs::metadata(out).is_ok_and(|there| !there.is_file()) {
+        let source = std::io::Error::new(std::io::ErrorKind::AlreadyExists, "it exists and is not a file");
+        return Err(cannot_write(out, source));
+    }
     let mut unfinished = out.as_os_str().to_owned();
     unfinished.push(".part");
     let unfinished = PathBuf::from(unfinished);
