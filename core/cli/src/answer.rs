@@ -32,7 +32,19 @@ pub(crate) fn read(mut turn: Turn, quiet: bool) -> Result<Answer, Failure> {
     let show_thoughts = !quiet && stdout().is_terminal();
     let mut dimmed = false;
     let mut prefill: Option<ProgressBar> = None;
-    while let Some(event) = turn.next().map_err(inkling::Error::from)? {
+    loop {
+        let next = turn.next().map_err(inkling::Error::from);
+        if next.is_err() {
+            // The error that follows goes on a line of its own, at normal brightness, and not behind a bar.
+            clear(&mut prefill);
+            if dimmed {
+                print(NORMAL)?;
+            }
+            if dimmed || (!quiet && !text.is_empty()) {
+                print("\n")?;
+            }
+        }
+        let Some(event) = next? else { break };
         match event {
             Event::Phase(Phase::Prefilling { done, total }) if total >= BAR_FROM => {
                 prefill

@@ -196,3 +196,11 @@ fn synthetic_models_only_replace_files() {
     assert!(!socket.is_file());
     inkling(&["synth", "tiny-llama", "--quant", "Q4_0", folder.path().to_str().unwrap()]).exits(2);
 }
+
+/// What was answered until then is a line, and the error another.
+#[test]
+fn an_answer_that_fills_the_context_ends_its_line() {
+    let chat = ["chat", "--model", demo_model(), "--temp", "0", "--ctx", "12", "--prompt", "Hello"];
+    let ran = inkling(&chat).exits(1).says(&["12", "13"]);
+    assert!(ran.text().len() > 1 && ran.text().ends_with('\n'), "{:?}", ran.text());
+}
