@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ChatArgs) -> Result<(), Failure> {
     let session = model.session(config).map_err(Error::from)?;
     match &args.prompt {
         Some(prompt) => once(&session, prompt, options, args.json),
-        None if stdin().is_terminal() && stdout().is_terminal() => converse(&session, &options),
+        None if stdin().is_terminal() && stdout().is_terminal() && !args.json => converse(&session, &options),
         None => script(&session, &options, args.json),
     }
 }
@@ -49,26 +49,31 @@ fn document(answer: &answer::Answer) -> serde_json::Value {
     })
 }
 
-/// A conversation from a pipe: one message a line, each shown before its answer.
+/// A conversation from a pipe: one message a line, each shown before its answer. An error ends it; `--json` then
+/// prints the answers that came before.
 fn script(session: &Session, options: &GenerationOptions, as_json: bool) -> Result<(), Failure> {
     let mut answers = Vec::new();
-    for line in stdin().lock().split(b'\n') {
-        let line = line.map_err(|error| input_error(&error))?;
-        let line = input::utf8("standard input", line)?;
-        if line.trim().is_empty() {
-            continue;
+    let result = stdin().lock().split(b'\n').try_for_each(|line| {
+        let line = input::utf8("standard input", line.map_err(|error| input_error(&error))?)?;
+        let message = line.trim_end_matches('\r');
+        if message.trim().is_empty() {
+            return Ok(());
         }
         if !as_json {
-            print(&format!("> {line}\n"))?;
+            print(&format!("> {message}\n"))?;
         }
-        let answer = answer::read(session.stream(&line, options.clone()).map_err(Error::from)?, as_json)?;
+        let answer = answer::read(session.stream(message, options.clone()).map_err(Error::from)?, as_json)?;
         if as_json {
             answers.push(document(&answer));
+            Ok(())
         } else {
-            print("\n\n")?;
+            print("\n\n")
         }
+    });
+    if as_json {
+        print_json(&answers)?;
     }
-    if as_json { print_json(&answers) } else { Ok(()) }
+    result
 }
 
 /// A conversation at a terminal. Ctrl-C stops the answer; at the prompt, a second one quits.

@@ -7,9 +7,14 @@ use crate::input::read_text;
 use crate::model::{bar, load_probe, options};
 use crate::output::{Failure, print, print_json};
 
+/// Tokens of a window when --ctx does not say: llama-perplexity's.
+const USUAL_WINDOW: usize = 512;
+
 pub(crate) fn run(args: &PerplexityArgs) -> Result<(), Failure> {
     let text = read_text("file", &args.file)?;
-    let mut probe = load_probe(&args.model, options(&args.model.load)?)?;
+    let mut options = options(&args.model.load)?;
+    options.context = options.context.or(Some(USUAL_WINDOW));
+    let mut probe = load_probe(&args.model, options)?;
     let bar = bar(1, "scoring {wide_bar} {pos}/{len} windows, {eta} left");
     let result = probe.perplexity(&text, |done, all| {
         bar.set_length(all as u64);

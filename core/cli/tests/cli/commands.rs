@@ -111,6 +111,13 @@ fn a_piped_conversation_reuses_what_was_read() {
 }
 
 #[test]
+fn answers_before_an_error_are_not_lost() {
+    let lines = b"Translate to German: Thank you.\r\n\xFF\n";
+    let ran = inkling_reading(&["--model", demo_model(), "--temp", "0", "--json"], lines).exits(2).says(&["byte 0"]);
+    assert_eq!(ran.json().as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn the_model_inside_answers_without_a_file() {
     inkling(&["--temp", "0", "--prompt", "Hello"]).exits(0).says(&["inside this program"]);
 }
