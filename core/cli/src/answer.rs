@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stderr, stdout};
 
 use indicatif::ProgressBar;
-use inkling::{Event, Phase, Stats, Turn};
+use inkling::{Event, FinishReason, Phase, Stats, Turn};
 use serde_json::{Value as Json, json};
 
 use crate::interrupt::Stoppable;
@@ -90,20 +90,23 @@ fn clear(bar: &mut Option<ProgressBar>) {
     }
 }
 
-/// One line about speed, for people at a terminal.
+/// One line about speed, for people at a terminal; the reason is named only if it is not the ordinary end.
 pub(crate) fn report(stats: &Stats) {
-    if stderr().is_terminal() {
-        eprintln!(
-            "{DIM}{} tokens, {:.0} tok/s · prompt {} tokens ({} reused), {:.0} tok/s · first after {:.0} ms · {}{NORMAL}",
-            stats.generated_tokens,
-            stats.decode_tokens_per_second(),
-            stats.prompt_tokens,
-            stats.reused_tokens,
-            stats.prefill_tokens_per_second(),
-            stats.time_to_first_token.as_secs_f64() * 1e3,
-            stats.finish.name(),
-        );
+    if !stderr().is_terminal() {
+        return;
     }
+    let end = match stats.finish {
+        FinishReason::EndOfAnswer => String::new(),
+        _ => format!(" · {}", stats.finish.name()),
+    };
+    eprintln!(
+        "{DIM}{} tokens, {:.0} tok/s · prompt of {}, {} reused · first token after {:.0} ms{end}{NORMAL}\n",
+        stats.generated_tokens,
+        stats.decode_tokens_per_second(),
+        stats.prompt_tokens,
+        stats.reused_tokens,
+        stats.time_to_first_token.as_secs_f64() * 1e3,
+    );
 }
 
 /// The stats as `--json` shows them; times in milliseconds.
