@@ -10,19 +10,21 @@ mkdir -p "$INKLING_CACHE"
 
 say() { printf '\n== %s\n' "$*" >&2; }
 
-# need COMMAND PACKAGE: makes sure that COMMAND exists, from Debian's PACKAGE if this user may install it.
-need() {
-    if command -v "$1" >/dev/null; then return; fi
+# install_packages PACKAGE...: installs Debian's packages if this user may.
+install_packages() {
     local sudo=""
     [ "$(id -u)" = 0 ] || sudo=sudo
     if ! command -v apt-get >/dev/null || { [ -n "$sudo" ] && ! command -v sudo >/dev/null; }; then
-        echo "please install $2 (it provides $1) and run this again" >&2
+        echo "please install $* and run this again" >&2
         exit 1
     fi
-    say "$1 is missing: installing $2"
+    say "installing $*"
     $sudo apt-get update -qq
-    $sudo apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
+
+# need COMMAND PACKAGE: makes sure that COMMAND exists.
+need() { command -v "$1" >/dev/null || install_packages "$2"; }
 
 # need_pip: makes sure that `python3 -m pip` works.
 need_pip() {
@@ -34,4 +36,5 @@ if ! command -v cargo >/dev/null; then
     PATH="$HOME/.cargo/bin:$PATH"
     command -v cargo >/dev/null || { echo "a Rust toolchain is needed (1.95 or newer): https://rustup.rs" >&2; exit 1; }
 fi
-need cc gcc
+# Rust needs a linker and the C library's start files.
+echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null 2>/dev/null || install_packages gcc libc6-dev
