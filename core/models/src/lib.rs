@@ -36,7 +36,6 @@ use inkling_gguf::Gguf;
 
 pub use error::ModelError;
 pub use families::supported_architectures;
-pub use reader::RUNNABLE_TYPES;
 pub use report::{MemoryNeed, ModelReport, TypeShare, report};
 
 /// What a spec depends on besides the file.

@@ -4,29 +4,11 @@
 //! is noted as a problem and a placeholder is handed out, so that one reading finds everything; a spec is given
 //! to the caller only when there are no problems, and [`Reader::finish`] notes the tensors that nobody asked for.
 
+use inkling_compute::quant::FORMATS;
 use inkling_compute::{Matrix, Norm, Vector};
 use inkling_gguf::{Gguf, Metadata, TensorId, TensorInfo, TensorType};
 
 use crate::error::ModelError;
-
-/// The tensor types that the compute crates can multiply with.
-pub const RUNNABLE_TYPES: [TensorType; 15] = [
-    TensorType::F32,
-    TensorType::F16,
-    TensorType::BF16,
-    TensorType::Q4_0,
-    TensorType::Q4_1,
-    TensorType::Q5_0,
-    TensorType::Q5_1,
-    TensorType::Q8_0,
-    TensorType::Q2_K,
-    TensorType::Q3_K,
-    TensorType::Q4_K,
-    TensorType::Q5_K,
-    TensorType::Q6_K,
-    TensorType::IQ4_NL,
-    TensorType::IQ4_XS,
-];
 
 /// The types that norms and biases may have.
 const VECTOR_TYPES: &[TensorType] = &[TensorType::F32, TensorType::F16, TensorType::BF16];
@@ -87,7 +69,7 @@ impl<'a> Reader<'a> {
 
     /// A matrix that must be there.
     pub(crate) fn matrix(&mut self, name: &str, purpose: &'static str, rows: usize, columns: usize) -> Matrix {
-        let tensor = self.take(name, purpose, &[columns, rows], &RUNNABLE_TYPES);
+        let tensor = self.take(name, purpose, &[columns, rows], &FORMATS);
         Matrix { tensor: tensor.unwrap_or(PLACEHOLDER), first_row: 0, rows, columns }
     }
 

@@ -168,12 +168,12 @@ mod tests {
     use inkling_compute::quant::dequantize;
 
     use super::*;
-    use crate::reader::RUNNABLE_TYPES;
+    use inkling_compute::quant::FORMATS;
 
     #[test]
     fn every_type_has_the_mean_and_deviation_asked_for() {
         const ELEMENTS: usize = 1 << 16;
-        for kind in RUNNABLE_TYPES {
+        for kind in FORMATS {
             for deviation in [0.01, 0.06] {
                 let bytes = Filler::new(kind, &Content::Noise { deviation }).make(0, ELEMENTS, Random::new([1, 2, 3]));
                 let mut values = vec![0.0_f32; ELEMENTS];
