@@ -8,6 +8,7 @@
 //! | [`decoder`] | [`RandomDecoder`](decoder::RandomDecoder): a spec and weights of any shape, for back ends |
 //! | [`tiny`] | [`TinyModel`](tiny::TinyModel): a whole small model file with tokenizer and template, for the engine |
 //! | [`scripted`] | [`ScriptedDecoder`](scripted::ScriptedDecoder): says what a test wants; a tokenizer of bytes |
+//! | [`whole`] | whole model files on a back end |
 //! | [`conformance`] | what every back end must pass |
 //!
 //! Everything here panics where a test should fail.
@@ -20,3 +21,4 @@ pub mod random;
 pub mod scripted;
 pub mod tensors;
 pub mod tiny;
+pub mod whole;

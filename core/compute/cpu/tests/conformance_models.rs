@@ -2,37 +2,15 @@
 //! folder, and the real SmolLM2. It may be 1.25 times as far off as llama.cpp.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-use std::sync::Arc;
-
-use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want, Weights};
+use inkling_compute::{Batch, Decoder, KvType, Output, Run, Want};
 use inkling_compute_cpu::Cpu;
-use inkling_gguf::Gguf;
-use inkling_models::{SpecOptions, read_spec};
 use inkling_testkit::golden::{GreedyCase, ModelCase, nmse, reference_dir, smollm2};
+use inkling_testkit::whole::{load, logits};
 
 /// How far llama.cpp is off on SmolLM2.
 const LLAMA_CPP_ON_SMOLLM2: f64 = 9.05e-4;
 /// A choice between tokens whose logits are nearer than this may go either way.
 const CLEAR_MARGIN: f64 = 1.0;
-
-fn load(path: &Path) -> Box<dyn Decoder> {
-    let file = Arc::new(Gguf::open(path).unwrap());
-    let spec = read_spec(&file, &SpecOptions::default()).unwrap();
-    let cancel = CancelToken::new();
-    let plan = LoadPlan { threads: 2, max_batch: 512, max_outputs: 64, cancel: &cancel, progress: &|_| {} };
-    Cpu::default().load(Arc::new(spec), Weights::new(file), &plan).unwrap()
-}
-
-/// The logits at some positions of a prompt, with the default cache.
-fn logits(decoder: &mut dyn Decoder, tokens: &[u32], at: &[usize]) -> Vec<f32> {
-    let mut kv = decoder.new_cache(KvType::default(), tokens.len()).unwrap();
-    let runs = [Run { sequence: kv.open(), start: 0, count: tokens.len() }];
-    let mut output = Output::new();
-    decoder.forward(&Batch { tokens, runs: &runs }, &mut kv, Want::Logits(at), &mut output).unwrap();
-    (0..at.len()).flat_map(|row| output.logits(row).to_vec()).collect()
-}
 
 #[test]
 fn small_models() {
@@ -41,8 +19,8 @@ fn small_models() {
     assert!(cases.len() >= 20, "the folder holds 20 models and more, {} were found", cases.len());
     let mut wrong = Vec::new();
     for case in cases {
-        let mut decoder = load(&case.path(&reference));
-        let error = nmse(&logits(&mut *decoder, &case.tokens, &case.at), &case.logits(&reference));
+        let mut decoder = load(&Cpu::default(), &case.path(&reference));
+        let error = nmse(&logits(&mut *decoder, KvType::default(), &case.tokens, &case.at), &case.logits(&reference));
         let ratio = error / case.llama_cpp_nmse;
         println!("{:28} NMSE {error:.2e}, {ratio:.2} of llama.cpp's {:.2e}", case.model, case.llama_cpp_nmse);
         if ratio > 1.25 {
@@ -55,12 +33,12 @@ fn small_models() {
 #[test]
 fn smollm2_logits_and_greedy_answers() {
     let (Some(reference), Some(model)) = (reference_dir(), smollm2()) else { return };
-    let mut decoder = load(&model);
+    let mut decoder = load(&Cpu::default(), &model);
     let exact = GreedyCase::logits(&reference).concat();
     let cases = GreedyCase::all(&reference);
     let mut found = Vec::new();
     for case in &cases {
-        found.extend(logits(&mut *decoder, &case.tokens, &[case.tokens.len() - 1]));
+        found.extend(logits(&mut *decoder, KvType::default(), &case.tokens, &[case.tokens.len() - 1]));
     }
     let error = nmse(&found, &exact);
     println!("SmolLM2, all prompts: NMSE {error:.2e}, {:.2} of llama.cpp's", error / LLAMA_CPP_ON_SMOLLM2);

@@ -2,15 +2,10 @@
 //! reference folder, and the real SmolLM2.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-use std::sync::Arc;
-
-use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want, Weights};
+use inkling_compute::KvType;
 use inkling_compute_reference::Reference;
-use inkling_gguf::Gguf;
-use inkling_models::{SpecOptions, read_spec};
 use inkling_testkit::golden::{GreedyCase, ModelCase, nmse, reference_dir, smollm2};
+use inkling_testkit::whole::{load, logits};
 
 const LIMIT: f64 = 1e-8;
 
@@ -26,23 +21,6 @@ fn limit(model: &str) -> f64 {
     if model.starts_with("tiny-gemma3.") { LIMIT_WITH_ROUNDED_GELU } else { LIMIT }
 }
 
-fn load(path: &Path) -> Box<dyn Decoder> {
-    let file = Arc::new(Gguf::open(path).unwrap());
-    let spec = read_spec(&file, &SpecOptions::default()).unwrap();
-    let cancel = CancelToken::new();
-    let plan = LoadPlan { threads: 2, max_batch: 512, max_outputs: 64, cancel: &cancel, progress: &|_| {} };
-    Reference.load(Arc::new(spec), Weights::new(file), &plan).unwrap()
-}
-
-/// The logits at some positions of a prompt, with an f32 cache.
-fn logits(decoder: &mut dyn Decoder, tokens: &[u32], at: &[usize]) -> Vec<f32> {
-    let mut kv = decoder.new_cache(KvType::F32, tokens.len()).unwrap();
-    let runs = [Run { sequence: kv.open(), start: 0, count: tokens.len() }];
-    let mut output = Output::new();
-    decoder.forward(&Batch { tokens, runs: &runs }, &mut kv, Want::Logits(at), &mut output).unwrap();
-    (0..at.len()).flat_map(|row| output.logits(row).to_vec()).collect()
-}
-
 #[test]
 fn small_models() {
     let Some(reference) = reference_dir() else { return };
@@ -50,8 +28,8 @@ fn small_models() {
     assert!(cases.len() >= 20, "the folder holds 20 models and more, {} were found", cases.len());
     let mut wrong = Vec::new();
     for case in cases {
-        let mut decoder = load(&case.path(&reference));
-        let found = logits(&mut *decoder, &case.tokens, &case.at);
+        let mut decoder = load(&Reference, &case.path(&reference));
+        let found = logits(&mut *decoder, KvType::F32, &case.tokens, &case.at);
         let error = nmse(&found, &case.logits(&reference));
         println!("{:28} NMSE {error:.2e}  (llama.cpp {:.2e})", case.model, case.llama_cpp_nmse);
         if error > limit(&case.model) {
@@ -64,11 +42,11 @@ fn small_models() {
 #[test]
 fn smollm2_logits() {
     let (Some(reference), Some(model)) = (reference_dir(), smollm2()) else { return };
-    let mut decoder = load(&model);
+    let mut decoder = load(&Reference, &model);
     let exact = GreedyCase::logits(&reference);
     let mut found = Vec::new();
     for (case, exact) in GreedyCase::all(&reference).iter().zip(&exact) {
-        let logits = logits(&mut *decoder, &case.tokens, &[case.tokens.len() - 1]);
+        let logits = logits(&mut *decoder, KvType::F32, &case.tokens, &[case.tokens.len() - 1]);
         println!("{} tokens: NMSE {:.2e}", case.tokens.len(), nmse(&logits, exact));
         found.extend(logits);
     }
