@@ -19,7 +19,7 @@ test: ## lint, build and run every test, NEON kernels under qemu included
 conformance: ## compare with other implementations' exact results (needs the reference folder)
 	@scripts/conformance.sh
 
-bench: ## measure load, prefill and decode on this machine
+bench: ## measure everything beside other engines (fetched and built on first use; half an hour)
 	@scripts/bench.sh
 
 fuzz: ## fuzz the parsers: make fuzz RUNS=10000000

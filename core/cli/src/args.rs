@@ -62,6 +62,9 @@ pub(crate) struct LoadArgs {
     /// Back end: cpu or reference
     #[arg(long, value_name = "B", default_value = "cpu")]
     pub(crate) backend: String,
+    /// Instruction set of the back end cpu: scalar, avx2, avx512-vnni, neon, ... [default: the best there is]
+    #[arg(long, value_name = "I")]
+    pub(crate) isa: Option<String>,
     /// Type of keys and values in the cache: f32, f16 or q8_0
     #[arg(long, value_name = "T", default_value = "f16")]
     pub(crate) kv: String,
@@ -229,10 +232,10 @@ pub(crate) struct PerplexityArgs {
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// Prompt tokens
+    /// Prompt tokens; 0 leaves prefill out
     #[arg(short = 'p', value_name = "N", default_value_t = 512)]
     pub(crate) prompt_tokens: usize,
-    /// Generated tokens
+    /// Generated tokens; 0 leaves decode out
     #[arg(short = 'n', value_name = "N", default_value_t = 128)]
     pub(crate) generated_tokens: usize,
     /// Tokens already in the context
@@ -241,6 +244,15 @@ pub(crate) struct BenchArgs {
     /// Repetitions
     #[arg(short = 'r', value_name = "N", default_value_t = 5)]
     pub(crate) repetitions: usize,
+    /// Also time passes that check so many tokens of one sequence at once, beside passes of one
+    #[arg(long, value_name = "4,8", value_delimiter = ',')]
+    pub(crate) batches: Vec<usize>,
+    /// Also let N conversations decode together, beside one alone
+    #[arg(long, value_name = "N")]
+    pub(crate) sessions: Option<usize>,
+    /// Do not load the model from a cold disk first
+    #[arg(long)]
+    pub(crate) skip_cold: bool,
     /// One JSON document on standard output
     #[arg(long)]
     pub(crate) json: bool,

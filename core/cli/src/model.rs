@@ -46,7 +46,12 @@ pub(crate) fn options(args: &LoadArgs) -> Result<LoadOptions, Failure> {
 
 /// Loads the model of `args` for conversations and completions.
 pub(crate) fn load(args: &ModelArgs) -> Result<Model, Failure> {
-    let (options, engine) = (options(&args.load)?, engine(&args.load)?);
+    load_with(args, options(&args.load)?)
+}
+
+/// As [`load`], with these options.
+pub(crate) fn load_with(args: &ModelArgs, options: LoadOptions) -> Result<Model, Failure> {
+    let engine = engine(&args.load)?;
     with_bar(args, |source, progress| engine.load(source, options, progress))
 }
 
@@ -57,7 +62,9 @@ pub(crate) fn load_probe(args: &ModelArgs, options: LoadOptions) -> Result<Probe
 }
 
 fn engine(args: &LoadArgs) -> Result<Engine, Failure> {
-    Ok(Engine::new(EngineConfig::default().backend(args.backend.parse()?))?)
+    let mut config = EngineConfig::default().backend(args.backend.parse()?);
+    config.isa = args.isa.as_deref().map(inkling::parse_isa).transpose()?;
+    Ok(Engine::new(config)?)
 }
 
 /// Loads with a bar on a terminal, and says which model it is if none was named.

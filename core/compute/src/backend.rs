@@ -85,4 +85,6 @@ pub struct MemoryUse {
     pub owned: u64,
     /// Scratch buffers.
     pub scratch: u64,
+    /// Weights that a decoded token reads: all matrices but the embedding, of which it reads a row.
+    pub per_token: u64,
 }

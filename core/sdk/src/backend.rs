@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use inkling_compute::{Backend, KvType};
-use inkling_compute_cpu::Cpu;
+use inkling_compute_cpu::{Cpu, CpuOptions, Isa};
 use inkling_compute_reference::Reference;
 
 use crate::{Error, ErrorKind};
@@ -20,10 +20,16 @@ pub enum BackendChoice {
 }
 
 impl BackendChoice {
-    pub(crate) fn backend(self) -> Box<dyn Backend> {
-        match self {
-            Self::Cpu => Box::new(Cpu::default()),
-            Self::Reference => Box::new(Reference),
+    /// The back end; `isa` forces an instruction set on one that has several.
+    pub(crate) fn backend(self, isa: Option<Isa>) -> Result<Box<dyn Backend>, Error> {
+        match (self, isa) {
+            (Self::Cpu, None) => Ok(Box::new(Cpu::default())),
+            (Self::Cpu, Some(isa)) => Ok(Box::new(Cpu::new(CpuOptions::with_isa(isa)))),
+            (Self::Reference, None) => Ok(Box::new(Reference)),
+            (Self::Reference, Some(isa)) => {
+                let why = format!("{isa} is for the back end cpu: reference is plain Rust and takes none");
+                Err(ErrorKind::invalid("isa", why).into())
+            }
         }
     }
 }
@@ -43,6 +49,15 @@ impl FromStr for BackendChoice {
             _ => Err(ErrorKind::invalid("backend", format!("{name:?} is unknown: choose cpu or reference")).into()),
         }
     }
+}
+
+/// Reads the name of an instruction set of the CPU back end; an unknown one is refused with those that this machine has.
+/// Whether the machine has the one that is named, [`crate::Engine::new`] checks.
+pub fn parse_isa(name: &str) -> Result<Isa, Error> {
+    name.parse().map_err(|_| {
+        let have: Vec<_> = Isa::available().map(Isa::name).collect();
+        ErrorKind::invalid("isa", format!("{name:?} is unknown: this machine has {}", have.join(", "))).into()
+    })
 }
 
 /// Reads `f32`, `f16` or `q8_0`.

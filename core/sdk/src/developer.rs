@@ -8,8 +8,9 @@ use inkling_text::template::ChatTemplate;
 
 use crate::{Error, ErrorKind, ModelSource};
 
-pub use crate::probe::{Perplexity, Probe};
+pub use crate::probe::{Perplexity, Probe, Work};
 pub use inkling_base::{Clock, SystemClock};
+pub use inkling_compute::MemoryUse;
 pub use inkling_gguf::{Array, Value};
 #[cfg(feature = "developer")]
 pub use inkling_models::synth::{Quant, SynthOptions, SynthReport, shape_names, write as synth};

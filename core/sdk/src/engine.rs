@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use inkling_compute::Backend;
+use inkling_compute_cpu::Isa;
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, report};
 
@@ -14,12 +15,20 @@ use crate::{BackendChoice, CancelToken, Error, LoadOptions, Model, ModelSource, 
 pub struct EngineConfig {
     /// What runs the models.
     pub backend: BackendChoice,
+    /// The instruction set that the CPU back end uses, for comparisons; `None` takes the best that the machine has.
+    pub isa: Option<Isa>,
 }
 
 impl EngineConfig {
     /// Run models on this.
     pub fn backend(mut self, backend: BackendChoice) -> Self {
         self.backend = backend;
+        self
+    }
+
+    /// Use this instruction set, and not the best that the machine has.
+    pub fn isa(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
         self
     }
 }
@@ -32,7 +41,7 @@ pub struct Engine {
 impl Engine {
     /// An engine whose back end can run here; [`crate::ErrorKind::BackendUnavailable`] says why not.
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
-        let backend = config.backend.backend();
+        let backend = config.backend.backend(config.isa)?;
         backend.probe()?;
         Ok(Self { backend })
     }

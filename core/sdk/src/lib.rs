@@ -36,11 +36,12 @@ mod memory;
 mod probe;
 mod source;
 
-pub use backend::{BackendChoice, parse_kv_type};
+pub use backend::{BackendChoice, parse_isa, parse_kv_type};
 pub use engine::{Engine, EngineConfig};
 pub use error::Error;
 pub use inkling_base::{CancelToken, ErrorKind};
 pub use inkling_compute::KvType;
+pub use inkling_compute_cpu::Isa;
 pub use inkling_gguf::include_aligned;
 pub use inkling_session::{
     Canceller, CompletionPrompt, Event, FinishReason, GenerationOptions, LoadOptions, Message, Model, Phase, Polled,

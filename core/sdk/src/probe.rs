@@ -1,11 +1,13 @@
 //! A decoder without an engine around it: logits, perplexity and raw speed for tools.
 
-use std::time::{Duration, Instant};
+mod speed;
 
 use inkling_compute::{Batch, DeviceInfo, Output, Run, SequenceId, Want};
 use inkling_generate::negative_log_likelihood;
 use inkling_session::ModelParts;
 use inkling_text::EncodeOptions;
+
+pub use speed::Work;
 
 use crate::{CancelToken, Engine, Error, ErrorKind, LoadOptions, ModelSource};
 
@@ -155,29 +157,5 @@ impl Probe {
         }
         let scored = windows * at.len();
         Ok(Perplexity { perplexity: (sum / scored as f64).exp(), tokens: scored })
-    }
-
-    /// Appends `tokens` in chunks, as a prompt is, and takes the time.
-    pub fn time_prefill(&mut self, tokens: &[u32]) -> Result<Duration, Error> {
-        let last = [tokens.len().saturating_sub(1)];
-        let start = Instant::now();
-        self.logits(tokens, &last, |_, _| Ok(()))?;
-        Ok(start.elapsed())
-    }
-
-    /// Appends `count` tokens one by one, each the likeliest after the one before, and takes the time.
-    pub fn time_decode(&mut self, first: u32, count: usize) -> Result<Duration, Error> {
-        let limit = self.parts.limits.context;
-        let used = self.parts.cache.len(self.sequence) + count;
-        if used > limit {
-            return Err(ErrorKind::ContextOverflow { limit, used }.into());
-        }
-        let mut token = first;
-        let start = Instant::now();
-        for _ in 0..count {
-            self.forward(&[token], Want::Argmax(&[0]))?;
-            token = self.output.argmax()[0];
-        }
-        Ok(start.elapsed())
     }
 }

@@ -67,6 +67,9 @@ fn threads_and_context_out_of_range() {
     run("--ctx", "99999999").exits(2).says(&["99999999"]);
     run("--backend", "abacus").exits(2).says(&["abacus", "cpu"]);
     run("--backend", "metal").exits(1).says(&["metal"]);
+    run("--isa", "mmx").exits(2).says(&["mmx", "this machine has scalar"]);
+    let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+    run("--isa", foreign).exits(1).says(&[foreign, "it has scalar"]);
     run("--kv", "q3").exits(2).says(&["q3", "f16"]);
 }
 

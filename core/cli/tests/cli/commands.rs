@@ -179,6 +179,29 @@ fn bench_prints_what_a_comparison_needs() {
 }
 
 #[test]
+fn bench_measures_what_it_is_asked_to() {
+    let with = |more: &[&str]| {
+        inkling(&[&["bench", "--model", demo_model(), "-r", "1", "--skip-cold", "--json"], more].concat())
+    };
+    let load_only = with(&["-p", "0", "-n", "0"]).exits(0).json();
+    for left_out in ["prefill_tok_s", "decode_tok_s", "ttft_ms", "load_cold_ms", "sessions"] {
+        assert!(load_only[left_out].is_null(), "{left_out} in {load_only}");
+    }
+    assert!(load_only["load_warm_to_token_ms"].as_f64().unwrap() >= load_only["load_warm_ms"].as_f64().unwrap());
+    let many = with(&["-p", "0", "-n", "6", "--batches", "3,5", "--sessions", "6"]).exits(0).json();
+    for size in ["1", "3", "5"] {
+        assert!(many["check_ms"][size]["median"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(many["sessions"]["count"], json!(6));
+    assert!(many["sessions"]["all_tok_s"]["median"].as_f64().unwrap() > 0.0);
+    assert!(many["layer_macs_per_token"].as_u64().unwrap() > many["head_macs_per_token"].as_u64().unwrap());
+    with(&["--batches", "0"]).exits(2).says(&["--batches"]);
+    with(&["--sessions", "0"]).exits(2).says(&["--sessions"]);
+    let isa = with(&["-p", "0", "-n", "2", "--isa", "scalar"]).exits(0).json();
+    assert!(isa["device"].as_str().unwrap().contains("scalar"));
+}
+
+#[test]
 fn inspect_shows_and_counts() {
     let document = inkling(&["inspect", demo_model(), "--json"]).exits(0).json();
     assert_eq!(document["supported"], json!(true));

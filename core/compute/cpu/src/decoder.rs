@@ -8,6 +8,7 @@ use inkling_compute::{
 use crate::NAME;
 use crate::kernels::Kernels;
 use crate::model::{Model, unsupported};
+use crate::pack::PackedMatrix;
 use crate::pass::{Counter, LAYER_PHASES, OTHER_PHASES, PagePointer, Pass, Place, Sink, Tile, better};
 use crate::pool::{Pool, SharedSlice};
 use crate::scratch::{Scratch, Sizes};
@@ -170,6 +171,11 @@ impl Decoder for CpuDecoder {
     }
 
     fn memory(&self) -> MemoryUse {
-        MemoryUse { mapped: self.model.mapped_bytes, owned: self.model.packed_bytes, scratch: self.scratch.bytes() }
+        MemoryUse {
+            mapped: self.model.mapped_bytes,
+            owned: self.model.packed_bytes,
+            scratch: self.scratch.bytes(),
+            per_token: self.model.matrices().map(PackedMatrix::bytes).sum(),
+        }
     }
 }

@@ -186,6 +186,7 @@ impl Decoder for ReferenceDecoder {
 
     fn memory(&self) -> MemoryUse {
         let mapped = self.weights.file().tensors().iter().map(|tensor| tensor.bytes).sum();
-        MemoryUse { mapped, owned: 0, scratch: 0 }
+        let views = self.spec.linears().filter_map(|linear| self.weights.matrix(&linear.weight).ok());
+        MemoryUse { mapped, owned: 0, scratch: 0, per_token: views.map(|view| view.bytes.len() as u64).sum() }
     }
 }
