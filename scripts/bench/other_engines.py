@@ -35,8 +35,9 @@ def mistralrs(model):
     which = mistralrs.Which.GGUF(quantized_model_id=str(model.parent), quantized_filename=model.name)
     runner = mistralrs.Runner(which=which, no_paged_attn=True, prefix_cache_n=0)
     usage = None
+    # The made-up vocabularies of synthetic models have two tokens for such a word.
     for word in ("one ", "two "):
-        request = mistralrs.CompletionRequest(model="default", prompt=word * PROMPT, max_tokens=ANSWER, temperature=0.0)
+        request = mistralrs.CompletionRequest(model="default", prompt=word * (PROMPT // 2), max_tokens=ANSWER, temperature=0.0)
         usage = runner.send_completion_request(request).usage
     return usage.prompt_tokens, usage.avg_prompt_tok_per_sec, usage.avg_compl_tok_per_sec
 
