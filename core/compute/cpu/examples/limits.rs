@@ -19,6 +19,9 @@ const ROUNDS: usize = 5;
 /// Dot-product instructions of a run of a thread.
 const DOTS: usize = 120_000_000;
 
+/// A loop of so many dot products.
+type Dots = fn(usize) -> i32;
+
 fn main() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = std::env::args().nth(1).map_or(cores, |threads| threads.parse().unwrap());
@@ -42,7 +45,7 @@ fn main() {
 }
 
 /// The most billions of multiply-adds a second that `threads` threads reach together.
-fn peak(kernel: fn(usize) -> i32, macs_per_dot: usize, threads: usize) -> f64 {
+fn peak(kernel: Dots, macs_per_dot: usize, threads: usize) -> f64 {
     let run = || {
         let start = Instant::now();
         std::thread::scope(|scope| {
@@ -96,7 +99,7 @@ fn read(bytes: &[u8]) -> u64 {
 }
 
 /// A loop of so many int8 dot products, and the multiply-adds of each; `None` where there is no such instruction.
-fn dot_kernel(isa: Isa) -> Option<(fn(usize) -> i32, usize)> {
+fn dot_kernel(isa: Isa) -> Option<(Dots, usize)> {
     match isa {
         // SAFETY: only the sets that this machine has are asked for.
         #[cfg(target_arch = "x86_64")]
