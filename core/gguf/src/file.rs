@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::GgufError;
 use crate::limits;
-use crate::map::Source;
+use crate::map::{FileIdentity, MappedFile, Source};
 use crate::metadata::Metadata;
 use crate::parse::{ParsedPart, parse_part};
 use crate::split::{PartName, SplitKeys, part_path};
@@ -170,7 +170,22 @@ impl Gguf {
     /// Asks the system to read a tensor ahead, for a warm start. Returns at once; only a hint.
     pub fn will_need(&self, id: TensorId) {
         let (source, start, len) = self.extent(id);
-        source.will_need(start, len);
+        if let Some(map) = source.mapped() {
+            map.will_need(start..start + len);
+        }
+    }
+
+    /// Gives the pages of a tensor back to the system: nobody is going to read it again soon. Only a hint.
+    pub fn not_needed(&self, id: TensorId) {
+        let (source, start, len) = self.extent(id);
+        if let Some(map) = source.mapped() {
+            map.not_needed(start..start + len);
+        }
+    }
+
+    /// What the model's files are now, the first part first; nothing for a model in memory.
+    pub fn identities(&self) -> std::io::Result<Vec<FileIdentity>> {
+        self.parts.iter().filter_map(|part| part.source.mapped()).map(MappedFile::identity).collect()
     }
 
     /// Notices files that grew or shrank since they were opened. Worth asking before a long load: reading the lost

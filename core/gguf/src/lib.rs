@@ -16,7 +16,7 @@
 //! | `layout` | the one place where sizes are computed and compared with the file |
 //! | `parse`, `cursor` | bytes to metadata and tensor directory |
 //! | `split` | files in parts, `-00001-of-00003` |
-//! | `map` | where the bytes live; the only `unsafe` of the crate |
+//! | `map` | where the bytes live ([`MappedFile`], also for files beside a model); the only `unsafe` of the crate |
 //! | `sniff` | what a file that is no GGUF probably is |
 //! | `write`, `data_writer`, `encode` | [`GgufWriter`] and [`DataWriter`], the way back |
 //! | `limits` | the caps on counts and lengths, with their reasons |
@@ -44,7 +44,7 @@ pub use array::{Array, StringArray};
 pub use data_writer::DataWriter;
 pub use error::{GgufError, Place};
 pub use file::Gguf;
-pub use map::BASE_ALIGNMENT;
+pub use map::{BASE_ALIGNMENT, FileIdentity, MappedFile};
 pub use metadata::Metadata;
 pub use sniff::{FirstBytes, LooksLike};
 pub use split::part_path;

@@ -1,6 +1,7 @@
 //! Where the bytes of a model live: a mapped file, the program itself, or a buffer.
 //!
-//! The crate's only `unsafe` is the mapping. What is done about its one hazard, a file that changes under us:
+//! [`MappedFile`] is for other files beside a model too: what a back end has prepared from it. The crate's only
+//! `unsafe` is the mapping. What is done about its one hazard, a file that changes under us:
 //!
 //! * Metadata and tensor descriptions are copied out while they are checked, so a later change cannot make a checked
 //!   number wrong. Only weights are read from the mapping afterwards, and any bit pattern is a valid weight.
@@ -11,7 +12,10 @@
 //!   a violation before a load goes on.
 
 use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use memmap2::{Mmap, MmapOptions};
 
@@ -21,13 +25,99 @@ use crate::error::GgufError;
 /// of the smaller of this and the file's alignment.
 pub const BASE_ALIGNMENT: usize = 64;
 
+/// A file, mapped for reading.
+///
+/// The module's rule holds for whoever writes such files: write beside and rename over, never truncate.
+#[derive(Debug)]
+pub struct MappedFile {
+    map: Mmap,
+    file: File,
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// Bytes.
+    pub length: u64,
+    /// When its bytes were last written, in nanoseconds since 1970.
+    pub modified: i128,
+    /// When its bytes, name or owner last changed, in nanoseconds since 1970; 0 where the system keeps no such time.
+    pub changed: i128,
+    /// The number of the file in its file system; 0 where files have none.
+    pub inode: u64,
+}
+
+impl MappedFile {
+    /// Maps all of a file, which must hold at least one byte.
+    pub fn new(file: File) -> io::Result<Self> {
+        let bytes = file.metadata()?.len();
+        let len = usize::try_from(bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        // SAFETY: the mapping is read-only and as long as the file is now. The references that `bytes` gives
+        // out live no longer than `self`, which keeps the mapping. The remaining duty of a caller, that nobody changes
+        // the file meanwhile, cannot be enforced on any system that phones or desktops run; the module's
+        // documentation says what a change can and cannot do here, and by which rule our own writers prevent it.
+        let map = unsafe { MmapOptions::new().len(len).map(&file) }?;
+        Ok(Self { map, file })
+    }
+
+    /// The bytes, from a page's start on.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What the file is now.
+    pub fn identity(&self) -> io::Result<FileIdentity> {
+        let found = self.file.metadata()?;
+        #[cfg(unix)]
+        let (changed, inode) = {
+            use std::os::unix::fs::MetadataExt;
+            (i128::from(found.ctime()) * 1_000_000_000 + i128::from(found.ctime_nsec()), found.ino())
+        };
+        #[cfg(not(unix))]
+        let (changed, inode) = (0, 0);
+        let modified = match found.modified()?.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_nanos().cast_signed(),
+            Err(before) => -before.duration().as_nanos().cast_signed(),
+        };
+        Ok(FileIdentity { length: found.len(), modified, changed, inode })
+    }
+
+    /// Asks the system to read a range ahead. A hint: where it is not heard, the first touch reads.
+    pub fn will_need(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Err(error) = self.map.advise_range(memmap2::Advice::WillNeed, range.start, range.len()) {
+            // Nothing depends on the hint.
+            let _unheard = error;
+        }
+        #[cfg(not(unix))]
+        let _unused = range;
+    }
+
+    /// Gives the pages of a range back: this process holds them no longer, and reads them again if it touches them.
+    pub fn not_needed(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the mapping is shared with the file and never written to, so pages that are dropped come back
+            // from the file as they were.
+            if let Err(error) = unsafe { self.map.unchecked_advise_range(advice, range.start, range.len()) } {
+                let _unheard = error;
+            }
+        }
+        #[cfg(not(unix))]
+        let _unused = range;
+    }
+}
+
 /// The bytes of a model file.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Mapped {
-        map: Mmap,
-        file: File,
-    },
+    Mapped(MappedFile),
     Static(&'static [u8]),
     /// The bytes are `buffer[start..]`, and `start` is chosen so that they are aligned.
     Owned {
@@ -46,18 +136,11 @@ impl Source {
             return Err(GgufError::NotAFile { found });
         }
         let file = File::open(path).map_err(open_error)?;
-        let bytes = file.metadata().map_err(open_error)?.len();
-        if bytes == 0 {
-            return Err(GgufError::Empty);
+        match file.metadata().map_err(open_error)?.len() {
+            0 => Err(GgufError::Empty),
+            bytes if usize::try_from(bytes).is_err() => Err(GgufError::TooLargeToMap { bytes }),
+            bytes => MappedFile::new(file).map(Self::Mapped).map_err(|source| GgufError::CannotMap { bytes, source }),
         }
-        let len = usize::try_from(bytes).map_err(|_| GgufError::TooLargeToMap { bytes })?;
-        // SAFETY: the mapping is read-only and as long as the file is now. The references that `bytes` gives
-        // out live no longer than `self`, which keeps the mapping. The remaining duty of a caller, that nobody changes
-        // the file meanwhile, cannot be enforced on any system that phones or desktops run; the module's
-        // documentation says what a change can and cannot do here, and by which rule our own writers prevent it.
-        let map = unsafe { MmapOptions::new().len(len).map(&file) };
-        let map = map.map_err(|source| GgufError::CannotMap { bytes, source })?;
-        Ok(Self::Mapped { map, file })
     }
 
     /// Bytes of the program itself; copied only when they are not aligned.
@@ -81,30 +164,25 @@ impl Source {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Mapped { map, .. } => map,
+            Self::Mapped(map) => map.bytes(),
             Self::Static(bytes) => bytes,
             Self::Owned { buffer, start } => &buffer[*start..],
         }
     }
 
-    /// Notices a file that has become longer or shorter.
-    pub(crate) fn check_length(&self) -> Result<(), GgufError> {
-        let Self::Mapped { map, file } = self else { return Ok(()) };
-        let (expected, found) = (map.len() as u64, file.metadata().map_err(open_error)?.len());
-        if expected == found { Ok(()) } else { Err(GgufError::FileChanged { expected, found }) }
+    /// The mapping, if there is one.
+    pub(crate) fn mapped(&self) -> Option<&MappedFile> {
+        match self {
+            Self::Mapped(map) => Some(map),
+            Self::Static(_) | Self::Owned { .. } => None,
+        }
     }
 
-    /// Asks the system to read a range ahead. A hint: where it is not heard, the first touch reads.
-    pub(crate) fn will_need(&self, start: usize, len: usize) {
-        #[cfg(unix)]
-        if let Self::Mapped { map, .. } = self
-            && let Err(error) = map.advise_range(memmap2::Advice::WillNeed, start, len)
-        {
-            // Nothing depends on the hint.
-            let _unheard = error;
-        }
-        #[cfg(not(unix))]
-        let _unused = (start, len);
+    /// Notices a file that has become longer or shorter.
+    pub(crate) fn check_length(&self) -> Result<(), GgufError> {
+        let Some(map) = self.mapped() else { return Ok(()) };
+        let (expected, found) = (map.bytes().len() as u64, map.file().metadata().map_err(open_error)?.len());
+        if expected == found { Ok(()) } else { Err(GgufError::FileChanged { expected, found }) }
     }
 }
 
