@@ -68,6 +68,9 @@ pub(crate) struct LoadArgs {
     /// Type of keys and values in the cache: f32, f16 or q8_0
     #[arg(long, value_name = "T", default_value = "f16")]
     pub(crate) kv: String,
+    /// Where packed weights are kept for the next load: beside (the model), off, or a folder
+    #[arg(long, value_name = "WHERE", default_value = "beside")]
+    pub(crate) weight_cache: PathBuf,
 }
 
 /// How tokens are chosen, and when to stop.

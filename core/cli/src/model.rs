@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use inkling::developer::Probe;
-use inkling::{Engine, EngineConfig, LoadOptions, Model, ModelSource};
+use inkling::{Engine, EngineConfig, LoadOptions, LoadWarning, Model, ModelSource, WeightCache};
 
 use crate::args::{LoadArgs, ModelArgs};
 use crate::output::Failure;
@@ -52,19 +52,34 @@ pub(crate) fn load(args: &ModelArgs) -> Result<Model, Failure> {
 /// As [`load`], with these options.
 pub(crate) fn load_with(args: &ModelArgs, options: LoadOptions) -> Result<Model, Failure> {
     let engine = engine(&args.load)?;
-    with_bar(args, |source, progress| engine.load(source, options, progress))
+    let model = with_bar(args, |source, progress| engine.load(source, options, progress))?;
+    warn(model.warnings());
+    Ok(model)
 }
 
 /// Loads the model of `args` for measurements.
 pub(crate) fn load_probe(args: &ModelArgs, options: LoadOptions) -> Result<Probe, Failure> {
     let engine = engine(&args.load)?;
-    with_bar(args, |source, progress| Probe::load(&engine, &source, &options, progress))
+    let probe = with_bar(args, |source, progress| Probe::load(&engine, &source, &options, progress))?;
+    warn(probe.warnings());
+    Ok(probe)
 }
 
-fn engine(args: &LoadArgs) -> Result<Engine, Failure> {
-    let mut config = EngineConfig::default().backend(args.backend.parse()?);
+pub(crate) fn engine(args: &LoadArgs) -> Result<Engine, Failure> {
+    let cache = match args.weight_cache.to_str() {
+        Some("beside") => WeightCache::Beside,
+        Some("off") => WeightCache::Off,
+        _ => WeightCache::Folder(args.weight_cache.clone()),
+    };
+    let mut config = EngineConfig::default().backend(args.backend.parse()?).weight_cache(cache);
     config.isa = args.isa.as_deref().map(inkling::parse_isa).transpose()?;
     Ok(Engine::new(config)?)
+}
+
+fn warn(warnings: &[LoadWarning]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
 }
 
 /// Loads with a bar on a terminal, and says which model it is if none was named.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use inkling_base::CancelToken;
 
-use crate::{Batch, ComputeError, DecoderSpec, KvCache, KvType, Output, Want, Weights};
+use crate::{
+    Batch, ComputeError, DecoderSpec, KvCache, KvType, LoadWarning, Output, Prepared, Want, WeightCache, Weights,
+};
 
 /// A way to run decoders: the reference, the CPU, a GPU.
 pub trait Backend: Send + Sync {
@@ -23,6 +25,13 @@ pub trait Backend: Send + Sync {
         weights: Weights,
         plan: &LoadPlan<'_>,
     ) -> Result<Box<dyn Decoder>, ComputeError>;
+
+    /// Does once what loads would do the first time, and keeps nothing in memory: for whoever installs a model. A back
+    /// end that takes weights as they are has nothing to do.
+    fn prepare(&self, spec: Arc<DecoderSpec>, weights: Weights, plan: &LoadPlan<'_>) -> Result<Prepared, ComputeError> {
+        let _unused = (spec, weights, plan);
+        Ok(Prepared::default())
+    }
 }
 
 /// What a back end runs on.
@@ -44,6 +53,8 @@ pub struct LoadPlan<'a> {
     pub max_batch: usize,
     /// Rows for which logits are wanted at a time, at most.
     pub max_outputs: usize,
+    /// Where weights in an order of the back end's own may be kept for the next load.
+    pub weight_cache: &'a WeightCache,
     /// Asked between tensors.
     pub cancel: &'a CancelToken,
     /// Told the fraction done, 0 to 1.
@@ -74,6 +85,11 @@ pub trait Decoder: Send {
 
     /// Memory in use, cache excluded.
     fn memory(&self) -> MemoryUse;
+
+    /// What went wrong while it was loaded without keeping it from running.
+    fn warnings(&self) -> &[LoadWarning] {
+        &[]
+    }
 }
 
 /// Bytes that a decoder holds.

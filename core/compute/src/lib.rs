@@ -7,6 +7,7 @@
 //! | [`backend`] | the contract: [`Backend`] loads a spec, [`Decoder`] runs a forward pass |
 //! | [`batch`] | what goes into a forward pass ([`Batch`]), what is wanted ([`Want`]) and what comes out ([`Output`]) |
 //! | [`kv`] | [`KvCache`]: paged keys and values of many sequences |
+//! | [`prepared`] | [`WeightCache`]: files of weights in a back end's own order; [`LoadWarning`] |
 //! | [`error`] | [`ComputeError`] |
 //!
 //! # The contract in prose
@@ -25,6 +26,7 @@ pub mod backend;
 pub mod batch;
 pub mod error;
 pub mod kv;
+pub mod prepared;
 pub mod quant;
 pub mod spec;
 pub mod weights;
@@ -33,6 +35,7 @@ pub use backend::{Backend, Decoder, DeviceInfo, LoadPlan, MemoryUse};
 pub use batch::{Batch, Output, Run, Want};
 pub use error::ComputeError;
 pub use kv::{HostPages, KvCache, KvLayer, KvLayout, KvType, PAGE_POSITIONS, PageId, PageStore, SequenceId};
+pub use prepared::{LoadWarning, Prepared, WeightCache};
 pub use spec::{
     Activation, Attention, DecoderSpec, FeedForward, GatedFeedForward, Layer, Linear, Matrix, Mixer, Norm, Rope,
     RopeStyle, Vector,

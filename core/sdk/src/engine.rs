@@ -1,11 +1,12 @@
 //! The way in: an engine loads models.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use inkling_compute::Backend;
+use inkling_compute::{Backend, LoadPlan, Prepared, WeightCache, Weights};
 use inkling_compute_cpu::Isa;
 use inkling_gguf::Gguf;
-use inkling_models::{SpecOptions, report};
+use inkling_models::{SpecOptions, read_spec, report};
 
 use crate::{BackendChoice, CancelToken, Error, LoadOptions, Model, ModelSource, memory};
 
@@ -17,6 +18,9 @@ pub struct EngineConfig {
     pub backend: BackendChoice,
     /// The instruction set that the CPU back end uses, for comparisons; `None` takes the best that the machine has.
     pub isa: Option<Isa>,
+    /// Where packed weights are kept: beside each model, unless told otherwise. [`LoadOptions::weight_cache`] can say
+    /// otherwise for one model.
+    pub weight_cache: WeightCache,
 }
 
 impl EngineConfig {
@@ -31,11 +35,18 @@ impl EngineConfig {
         self.isa = Some(isa);
         self
     }
+
+    /// Keep packed weights there.
+    pub fn weight_cache(mut self, cache: WeightCache) -> Self {
+        self.weight_cache = cache;
+        self
+    }
 }
 
 /// Loads models. Cheap to make; an app needs one.
 pub struct Engine {
     pub(crate) backend: Box<dyn Backend>,
+    weight_cache: WeightCache,
 }
 
 impl Engine {
@@ -43,7 +54,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
         let backend = config.backend.backend(config.isa)?;
         backend.probe()?;
-        Ok(Self { backend })
+        Ok(Self { backend, weight_cache: config.weight_cache })
     }
 
     /// Loads a model; `progress` is told the part done, 0 to 1.
@@ -59,18 +70,58 @@ impl Engine {
         cancel: &CancelToken,
         progress: impl Fn(f32),
     ) -> Result<Model, Error> {
+        let options = self.with_cache(options);
         let file = self.open(&source, &options)?;
         Ok(Model::load(file, &*self.backend, &options, cancel, &progress)?)
     }
 
-    /// Opens a file, and refuses it if one full context of it does not fit into the memory that is free.
+    /// Packs the weights of a model into their file without loading it, so that its first load is as fast as any
+    /// later one. For whoever installs a model; what could not be done is among the warnings, and a load will do it.
+    pub fn prepare(
+        &self,
+        source: &ModelSource,
+        options: LoadOptions,
+        cancel: &CancelToken,
+        progress: impl Fn(f32),
+    ) -> Result<Prepared, Error> {
+        options.validate()?;
+        let options = self.with_cache(options);
+        let file = source.open()?;
+        let spec = Arc::new(read_spec(&file, &SpecOptions { context: options.context })?);
+        let plan = LoadPlan {
+            threads: options.thread_count(),
+            max_batch: options.batch,
+            max_outputs: options.outputs,
+            weight_cache: options.weight_cache.as_ref().unwrap_or(&self.weight_cache),
+            cancel,
+            progress: &progress,
+        };
+        Ok(self.backend.prepare(spec, Weights::new(file), &plan)?)
+    }
+
+    /// The file that holds the packed weights of a model, or would hold them; `None` if there is to be none. It belongs
+    /// to the model: whoever deletes one deletes both.
+    pub fn weight_file(&self, source: &ModelSource) -> Result<Option<PathBuf>, Error> {
+        Ok(self.weight_cache.file(&*source.open()?))
+    }
+
+    /// The options with this engine's cache, unless they name one.
+    pub(crate) fn with_cache(&self, mut options: LoadOptions) -> LoadOptions {
+        options.weight_cache.get_or_insert_with(|| self.weight_cache.clone());
+        options
+    }
+
+    /// Opens a file, and refuses it if what it needs does not fit into the memory that is free: one full context, and
+    /// the weights where they are not mapped from a file that the system may drop.
     pub(crate) fn open(&self, source: &ModelSource, options: &LoadOptions) -> Result<Arc<Gguf>, Error> {
         options.validate()?;
         let file = source.open()?;
         let model = report(&file, &SpecOptions { context: options.context });
         let made_for = model.spec.as_ref().map_or(0, |spec| spec.context);
         if let Some(need) = model.memory(made_for.min(options.usual_context()), options.kv) {
-            memory::require(need.kv_bytes)?;
+            let cache = options.weight_cache.as_ref().unwrap_or(&WeightCache::Off);
+            let owned = if cache.file(&file).is_some() { 0 } else { need.weight_bytes };
+            memory::require(need.kv_bytes.saturating_add(owned))?;
         }
         Ok(file)
     }

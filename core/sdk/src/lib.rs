@@ -40,7 +40,7 @@ pub use backend::{BackendChoice, parse_isa, parse_kv_type};
 pub use engine::{Engine, EngineConfig};
 pub use error::Error;
 pub use inkling_base::{CancelToken, ErrorKind};
-pub use inkling_compute::KvType;
+pub use inkling_compute::{KvType, LoadWarning, MemoryUse, Prepared, WeightCache};
 pub use inkling_compute_cpu::Isa;
 pub use inkling_gguf::include_aligned;
 pub use inkling_session::{

@@ -2,7 +2,7 @@
 
 mod speed;
 
-use inkling_compute::{Batch, DeviceInfo, Output, Run, SequenceId, Want};
+use inkling_compute::{Batch, DeviceInfo, LoadWarning, Output, Run, SequenceId, Want};
 use inkling_generate::negative_log_likelihood;
 use inkling_session::ModelParts;
 use inkling_text::EncodeOptions;
@@ -39,10 +39,16 @@ impl Probe {
         options: &LoadOptions,
         progress: &dyn Fn(f32),
     ) -> Result<Self, Error> {
-        let file = engine.open(source, options)?;
-        let mut parts = ModelParts::load(file, &*engine.backend, options, &CancelToken::new(), progress)?;
+        let options = engine.with_cache(options.clone());
+        let file = engine.open(source, &options)?;
+        let mut parts = ModelParts::load(file, &*engine.backend, &options, &CancelToken::new(), progress)?;
         let sequence = parts.cache.open();
         Ok(Self { parts, device: engine.backend.probe()?, sequence, output: Output::new() })
+    }
+
+    /// What went wrong during the load.
+    pub fn warnings(&self) -> &[LoadWarning] {
+        self.parts.decoder.warnings()
     }
 
     /// Tokens of the vocabulary.

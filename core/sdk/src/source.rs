@@ -23,6 +23,14 @@ impl ModelSource {
         Self::File(path.as_ref().to_owned())
     }
 
+    /// The file, for a model that is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Static(_) => None,
+        }
+    }
+
     /// Opens, checks and maps the file.
     pub(crate) fn open(&self) -> Result<Arc<Gguf>, Error> {
         Ok(Arc::new(match self {

@@ -48,6 +48,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("reqwest", &[]),
     ("hyper", &[]),
     ("memmap2", &["inkling-gguf"]),
+    ("twox-hash", &["inkling-compute-cpu"]),
     ("minijinja", &["inkling-text"]),
     ("tokenizers", &["inkling-text"]),
     ("clap", &["inkling-cli"]),

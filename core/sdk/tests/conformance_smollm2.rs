@@ -4,7 +4,8 @@
 
 use inkling::developer::Probe;
 use inkling::{
-    BackendChoice, CompletionPrompt, Engine, EngineConfig, GenerationOptions, KvType, LoadOptions, Message, ModelSource,
+    BackendChoice, CompletionPrompt, Engine, EngineConfig, GenerationOptions, KvType, LoadOptions, Message,
+    ModelSource, WeightCache,
 };
 use inkling_testkit::golden::{GreedyCase, PerplexityCase, reference_dir, smollm2};
 
@@ -12,7 +13,7 @@ use inkling_testkit::golden::{GreedyCase, PerplexityCase, reference_dir, smollm2
 const ORACLE_MARGIN: f64 = 1e-3;
 
 fn engine(backend: BackendChoice) -> Engine {
-    Engine::new(EngineConfig::default().backend(backend)).unwrap()
+    Engine::new(EngineConfig::default().backend(backend).weight_cache(WeightCache::Off)).unwrap()
 }
 
 fn options(backend: BackendChoice) -> LoadOptions {

@@ -4,7 +4,8 @@
 
 use inkling::developer::Probe;
 use inkling::{
-    BackendChoice, CompletionPrompt, Engine, EngineConfig, GenerationOptions, KvType, LoadOptions, Message, ModelSource,
+    BackendChoice, CompletionPrompt, Engine, EngineConfig, GenerationOptions, KvType, LoadOptions, Message,
+    ModelSource, WeightCache,
 };
 use serde_json::Value;
 
@@ -51,7 +52,7 @@ fn source() -> ModelSource {
 }
 
 fn engine(backend: BackendChoice) -> Engine {
-    Engine::new(EngineConfig::default().backend(backend)).unwrap()
+    Engine::new(EngineConfig::default().backend(backend).weight_cache(WeightCache::Off)).unwrap()
 }
 
 fn answers_agree(backend: BackendChoice, margin: f64) {

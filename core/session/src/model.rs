@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use inkling_base::{CancelToken, Clock};
-use inkling_compute::{Backend, Decoder, DecoderSpec, KvCache, LoadPlan, MemoryUse, Weights};
+use inkling_compute::{Backend, Decoder, DecoderSpec, KvCache, LoadPlan, LoadWarning, MemoryUse, WeightCache, Weights};
 use inkling_generate::{
     ConversationId, GenerateError, GenerationOptions, Job, JobSetup, Limits, Scheduler, Thinking, ThinkingMarkers,
     negative_log_likelihood,
@@ -57,6 +57,7 @@ impl ModelParts {
             threads: options.thread_count(),
             max_batch: options.batch,
             max_outputs: options.outputs,
+            weight_cache: options.weight_cache.as_ref().unwrap_or(&WeightCache::Off),
             cancel,
             progress,
         };
@@ -77,6 +78,7 @@ struct Inner {
     engine: Engine,
     setup: JobSetup,
     spec: Arc<DecoderSpec>,
+    warnings: Vec<LoadWarning>,
     /// A template that cannot be parsed spoils conversations, but not raw completion.
     template: Option<Result<ChatTemplate, SessionError>>,
     markers: Option<ThinkingMarkers>,
@@ -127,6 +129,10 @@ impl Model {
     pub fn from_parts(parts: ModelParts) -> Result<Self, SessionError> {
         let ModelParts { decoder, cache, limits, tokenizer, template: source, clock } = parts;
         let spec = Arc::new(decoder.spec().clone());
+        let warnings = decoder.warnings().to_vec();
+        for warning in &warnings {
+            tracing::warn!(%warning, "loading a model");
+        }
         let template = source.as_deref().map(|source| ChatTemplate::parse(source).map_err(SessionError::from));
         let source = source.unwrap_or_default();
         let markers = ThinkingMarkers::in_template(&source);
@@ -136,7 +142,7 @@ impl Model {
         let setup = JobSetup { tokenizer, context: limits.context, vocabulary: spec.vocabulary };
         let engine = Engine::start(scheduler)?;
         let next_id = AtomicU64::new(0);
-        Ok(Self(Arc::new(Inner { engine, setup, spec, template, markers, control, limits, clock, next_id })))
+        Ok(Self(Arc::new(Inner { engine, setup, spec, warnings, template, markers, control, limits, clock, next_id })))
     }
 
     /// Begins a conversation.
@@ -259,6 +265,11 @@ impl Model {
     /// The decoder as data.
     pub fn spec(&self) -> &Arc<DecoderSpec> {
         &self.0.spec
+    }
+
+    /// What went wrong during the load and did not keep the model from running, but costs something each time.
+    pub fn warnings(&self) -> &[LoadWarning] {
+        &self.0.warnings
     }
 
     /// Context and batch sizes in force.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use inkling_base::{Clock, SystemClock};
-use inkling_compute::KvType;
+use inkling_compute::{KvType, WeightCache};
 
 use crate::SessionError;
 
@@ -29,6 +29,9 @@ pub struct LoadOptions {
     pub batch: usize,
     /// Turns that can get a token in the same pass; also rows of logits held at a time.
     pub outputs: usize,
+    /// Where weights that the back end has packed are kept for the next load; `None` leaves it to the engine that loads
+    /// the model, and without one keeps none.
+    pub weight_cache: Option<WeightCache>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -42,6 +45,7 @@ impl std::fmt::Debug for LoadOptions {
             .field("threads", &self.threads)
             .field("batch", &self.batch)
             .field("outputs", &self.outputs)
+            .field("weight_cache", &self.weight_cache)
             .finish_non_exhaustive()
     }
 }
@@ -55,6 +59,7 @@ impl Default for LoadOptions {
             threads: None,
             batch: 512,
             outputs: 4,
+            weight_cache: None,
             clock: Arc::new(SystemClock::default()),
         }
     }

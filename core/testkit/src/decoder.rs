@@ -101,6 +101,12 @@ impl Default for RandomDecoder {
 impl RandomDecoder {
     /// The spec and the weights in memory.
     pub fn build(&self) -> (Arc<DecoderSpec>, Weights) {
+        let (spec, bytes) = self.file();
+        (spec, Weights::new(Arc::new(Gguf::from_vec(bytes).unwrap())))
+    }
+
+    /// The spec and the bytes of a GGUF file with the weights.
+    pub fn file(&self) -> (Arc<DecoderSpec>, Vec<u8>) {
         let mut build = Build { shape: self, tensors: Tensors::new(self.seed) };
         let embedding = Matrix {
             tensor: build.tensors.matrix("embedding", self.embedding, self.vocabulary, self.width, 16.0),
@@ -128,8 +134,7 @@ impl RandomDecoder {
             logit_scale: self.logit_scale,
             logit_softcap: self.logit_cap,
         };
-        let file = Gguf::from_vec(build.tensors.into_file(GgufWriter::new())).unwrap();
-        (Arc::new(spec), Weights::new(Arc::new(file)))
+        (Arc::new(spec), build.tensors.into_file(GgufWriter::new()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want, Weights};
+use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want, WeightCache, Weights};
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, read_spec};
 
@@ -13,7 +13,14 @@ pub fn load(backend: &dyn Backend, path: &Path) -> Box<dyn Decoder> {
     let file = Arc::new(Gguf::open(path).unwrap());
     let spec = read_spec(&file, &SpecOptions::default()).unwrap();
     let cancel = CancelToken::new();
-    let plan = LoadPlan { threads: 2, max_batch: 512, max_outputs: 64, cancel: &cancel, progress: &|_| {} };
+    let plan = LoadPlan {
+        threads: 2,
+        max_batch: 512,
+        max_outputs: 64,
+        weight_cache: &WeightCache::Off,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     backend.load(Arc::new(spec), Weights::new(file), &plan).unwrap()
 }
 

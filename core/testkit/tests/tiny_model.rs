@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, Run, Want, Weights};
+use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, Run, Want, WeightCache, Weights};
 use inkling_compute_reference::Reference;
 use inkling_gguf::TensorType;
 use inkling_models::{SpecOptions, read_spec};
@@ -45,7 +45,14 @@ fn every_family_runs() {
         let spec = read_spec(&file, &SpecOptions::default()).unwrap_or_else(|error| panic!("{model:?}: {error}"));
         assert_eq!(spec.is_tied(), model.tied);
         let cancel = CancelToken::new();
-        let plan = LoadPlan { threads: 1, max_batch: 8, max_outputs: 1, cancel: &cancel, progress: &|_| {} };
+        let plan = LoadPlan {
+            threads: 1,
+            max_batch: 8,
+            max_outputs: 1,
+            weight_cache: &WeightCache::Off,
+            cancel: &cancel,
+            progress: &|_| {},
+        };
         let mut decoder = Reference.load(Arc::new(spec), Weights::new(file), &plan).unwrap();
         let mut kv = decoder.new_cache(KvType::F32, 8).unwrap();
         let runs = [Run { sequence: kv.open(), start: 0, count: 4 }];

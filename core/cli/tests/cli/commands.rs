@@ -160,6 +160,7 @@ fn bench_prints_what_a_comparison_needs() {
     let document = inkling(&args).exits(0).json();
     for key in [
         "ttft_ms",
+        "load_first_ms",
         "load_cold_ms",
         "load_warm_ms",
         "peak_rss_bytes",

@@ -3,12 +3,20 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The tiny model inside the binary, as a file.
+/// The tiny model inside the binary, as a file where packed weights may be written beside it.
 pub(crate) fn demo_model() -> &'static str {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/assets/inkling-demo.gguf")
+    static COPIED: OnceLock<()> = OnceLock::new();
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/inkling-demo.gguf");
+    COPIED.get_or_init(|| {
+        let original = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/inkling-demo.gguf");
+        let fresh = format!("{path}.{}", std::process::id());
+        std::fs::copy(original, &fresh).and_then(|_| std::fs::rename(&fresh, path)).expect("the model can be copied");
+    });
+    path
 }
 
 /// What a run of the binary gave.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, Run, Want, Weights};
+use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, Run, Want, WeightCache, Weights};
 use inkling_compute_cpu::{Cpu, CpuOptions, Isa};
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, read_spec};
@@ -26,7 +26,14 @@ fn main() {
     let spec = read_spec(&file, &SpecOptions::default()).unwrap();
     let vocabulary = spec.vocabulary as u32;
     let cancel = CancelToken::new();
-    let plan = LoadPlan { threads, max_batch: PROMPT, max_outputs: 1, cancel: &cancel, progress: &|_| {} };
+    let plan = LoadPlan {
+        threads,
+        max_batch: PROMPT,
+        max_outputs: 1,
+        weight_cache: &WeightCache::Off,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     let mut decoder = Cpu::new(CpuOptions::with_isa(isa)).load(Arc::new(spec), Weights::new(file), &plan).unwrap();
     println!("{isa}, {threads} threads, loaded in {:.2} s, {:?}", start.elapsed().as_secs_f64(), decoder.memory());
 

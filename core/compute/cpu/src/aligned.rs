@@ -10,6 +10,9 @@ pub(crate) struct AlignedBytes {
 }
 
 impl AlignedBytes {
+    /// None.
+    pub(crate) const EMPTY: Self = Self { bytes: Vec::new(), start: 0, len: 0 };
+
     /// `len` zeros; `None` if there is no memory for them.
     pub(crate) fn zeroed(len: usize) -> Option<Self> {
         let size = len.checked_add(ALIGN - 1)?;

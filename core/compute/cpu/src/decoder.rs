@@ -1,8 +1,8 @@
 //! The loaded model: checks a batch, prepares the cache, sends a pass to the pool, gathers what was wanted.
 
 use inkling_compute::{
-    Batch, ComputeError, Decoder, DecoderSpec, HostPages, KvCache, KvLayer, KvLayout, KvType, LoadPlan, MemoryUse,
-    Output, PAGE_POSITIONS, Want,
+    Batch, ComputeError, Decoder, DecoderSpec, HostPages, KvCache, KvLayer, KvLayout, KvType, LoadPlan, LoadWarning,
+    MemoryUse, Output, PAGE_POSITIONS, Want,
 };
 
 use crate::NAME;
@@ -143,7 +143,6 @@ impl Decoder for CpuDecoder {
             run_pages: &self.run_pages,
             layout: kv.store::<HostPages>().ok_or(FOREIGN_CACHE)?.layout(),
             tiles: &self.tiles,
-            embedding: self.model.weights.matrix(&self.model.spec.embedding)?,
         };
         self.pool.run(&|worker| pass.run(worker));
         if let Want::Argmax(_) = want {
@@ -173,9 +172,13 @@ impl Decoder for CpuDecoder {
     fn memory(&self) -> MemoryUse {
         MemoryUse {
             mapped: self.model.mapped_bytes,
-            owned: self.model.packed_bytes,
+            owned: self.model.owned_bytes,
             scratch: self.scratch.bytes(),
             per_token: self.model.matrices().map(PackedMatrix::bytes).sum(),
         }
+    }
+
+    fn warnings(&self) -> &[LoadWarning] {
+        &self.model.warnings
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `isa` | [`Isa`]: instruction sets and which of them this machine has |
 //! | `format` | panel layouts: what the bytes of a packed matrix mean |
-//! | `pack` | matrices of the file become panels |
+//! | `pack` | matrices of the file become panels, kept in a file for later loads |
 //! | `activations` | quantised vectors |
 //! | `kernels` | the innermost loops, a table for each instruction set |
 //! | `pool` | threads, barrier, memory that workers share |
@@ -35,7 +35,7 @@ mod tests_support;
 
 use std::sync::Arc;
 
-use inkling_compute::{Backend, ComputeError, Decoder, DecoderSpec, DeviceInfo, LoadPlan, Weights};
+use inkling_compute::{Backend, ComputeError, Decoder, DecoderSpec, DeviceInfo, LoadPlan, Prepared, Weights};
 
 use crate::decoder::CpuDecoder;
 use crate::kernels::Kernels;
@@ -105,5 +105,9 @@ impl Backend for Cpu {
         let mut pool = Pool::new(plan.threads);
         let model = Model::load(spec, weights, plan, &mut pool)?;
         Ok(Box::new(CpuDecoder::new(model, kernels, pool, plan)?))
+    }
+
+    fn prepare(&self, spec: Arc<DecoderSpec>, weights: Weights, plan: &LoadPlan<'_>) -> Result<Prepared, ComputeError> {
+        Model::prepare(spec, weights, plan, &mut Pool::new(plan.threads))
     }
 }

@@ -1,18 +1,18 @@
 //! A decoder made ready to run: its matrices packed, its vectors read, its sizes added up.
 //!
 //! Everything that could fail in a pass is checked here. The embedding stays in the mapped file, of which a pass reads
-//! the rows of its tokens; so a tied matrix exists once in memory that counts, as the packed head.
+//! the rows of its tokens; one that is tied to the head is read from the head's panels, so that it exists once.
 
 use std::sync::Arc;
 
 use inkling_compute::{
-    Activation, Attention, ComputeError, DecoderSpec, FeedForward, GatedFeedForward, Layer, Linear, LoadPlan, Matrix,
-    Mixer, Norm, Rope, RopeStyle, Weights, quant,
+    Activation, Attention, ComputeError, DecoderSpec, FeedForward, GatedFeedForward, Layer, Linear, LoadPlan,
+    LoadWarning, Matrix, Mixer, Norm, Prepared, Rope, RopeStyle, Weights, quant,
 };
 
 use crate::NAME;
 use crate::format::BLOCK;
-use crate::pack::PackedMatrix;
+use crate::pack::{self, Obtained, PackedMatrix, PanelPlan};
 use crate::pool::Pool;
 
 /// `y = weight · x + bias`.
@@ -74,35 +74,74 @@ pub(crate) struct Model {
     pub(crate) head: PackedLinear,
     /// The different ropes of the layers.
     pub(crate) ropes: Vec<Rope>,
-    /// Bytes of packed matrices.
-    pub(crate) packed_bytes: u64,
-    /// Bytes of the embedding in the file.
+    /// Bytes of the weights in memory of our own.
+    pub(crate) owned_bytes: u64,
+    /// Bytes of the weights in mapped files.
     pub(crate) mapped_bytes: u64,
+    /// What went wrong with the file of panels.
+    pub(crate) warnings: Vec<LoadWarning>,
 }
 
 impl Model {
-    /// Checks and packs everything.
+    /// Checks everything and gets the panels.
     pub(crate) fn load(
         spec: Arc<DecoderSpec>,
         weights: Weights,
-        plan: &LoadPlan<'_>,
+        load: &LoadPlan<'_>,
         pool: &mut Pool,
     ) -> Result<Self, ComputeError> {
+        let (mut model, plan) = Self::plan(spec, weights)?;
+        let Obtained { panels, warnings } = pack::obtain(&plan, &model.weights, load, pool)?;
+        let panels = Arc::new(panels);
+        let bytes = plan.data_bytes() as u64;
+        *if panels.are_mapped() { &mut model.mapped_bytes } else { &mut model.owned_bytes } += bytes;
+        model.matrices_mut().for_each(|matrix| matrix.fill(&panels));
+        model.warnings = warnings;
+        (load.progress)(1.0);
+        Ok(model)
+    }
+
+    /// Makes the file of panels for later loads.
+    pub(crate) fn prepare(
+        spec: Arc<DecoderSpec>,
+        weights: Weights,
+        load: &LoadPlan<'_>,
+        pool: &mut Pool,
+    ) -> Result<Prepared, ComputeError> {
+        let (model, plan) = Self::plan(spec, weights)?;
+        pack::prepare(&plan, &model.weights, load, pool)
+    }
+
+    /// A model whose matrices are planned and not yet there.
+    fn plan(spec: Arc<DecoderSpec>, weights: Weights) -> Result<(Self, PanelPlan), ComputeError> {
         let embedding = &spec.embedding;
         expect("the embedding", embedding, spec.vocabulary, spec.width)?;
         let embedding = weights.matrix(embedding)?;
         if !quant::FORMATS.contains(&embedding.kind) {
             return Err(unsupported(format!("an embedding of type {}", embedding.kind)));
         }
-        let mapped_bytes = embedding.bytes.len() as u64;
-        let mut loader = Loader { weights: &weights, plan, pool, done: 0, total: spec.linears().count(), bytes: 0 };
+        let mapped_bytes = if spec.is_tied() { 0 } else { embedding.bytes.len() as u64 };
+        let mut loader = Loader { weights: &weights, plan: PanelPlan::default() };
         let mut ropes = Vec::new();
         let layers =
             spec.layers.iter().map(|layer| loader.layer(layer, spec.width, &mut ropes)).collect::<Result<_, _>>()?;
         let final_norm = loader.norm(&spec.final_norm, spec.width)?;
         let head = loader.linear("the head", &spec.head, spec.vocabulary, spec.width, spec.vocabulary)?;
-        let packed_bytes = loader.bytes;
-        Ok(Self { layers, final_norm, head, ropes, packed_bytes, mapped_bytes, spec, weights })
+        let plan = loader.plan;
+        let (owned_bytes, warnings) = (0, Vec::new());
+        Ok((Self { layers, final_norm, head, ropes, owned_bytes, mapped_bytes, warnings, spec, weights }, plan))
+    }
+
+    /// The embedding of a token, before it is scaled.
+    pub(crate) fn embedding(&self, token: usize, out: &mut [f32]) {
+        if self.spec.is_tied() {
+            return self.head.matrix.gather(token, out);
+        }
+        // Type and sizes were checked when the model was loaded.
+        let read = self.weights.matrix(&self.spec.embedding);
+        if read.and_then(|view| quant::dequantize(view.kind, view.row(token), out)).is_err() {
+            unreachable!("an embedding of a type that loading refuses");
+        }
     }
 
     /// All matrices.
@@ -115,6 +154,17 @@ impl Model {
             })
             .chain(std::iter::once(&self.head))
             .map(|linear| &linear.matrix)
+    }
+
+    fn matrices_mut(&mut self) -> impl Iterator<Item = &mut PackedMatrix> {
+        self.layers
+            .iter_mut()
+            .flat_map(|layer| {
+                let (a, f) = (&mut layer.attention, &mut layer.feed_forward);
+                [&mut a.query, &mut a.key, &mut a.value, &mut a.output, &mut f.gate, &mut f.up, &mut f.down]
+            })
+            .chain(std::iter::once(&mut self.head))
+            .map(|linear| &mut linear.matrix)
     }
 }
 
@@ -132,16 +182,12 @@ fn expect(what: &str, matrix: &Matrix, rows: usize, columns: usize) -> Result<()
     )))
 }
 
-struct Loader<'a, 'p> {
+struct Loader<'a> {
     weights: &'a Weights,
-    plan: &'a LoadPlan<'p>,
-    pool: &'a mut Pool,
-    done: usize,
-    total: usize,
-    bytes: u64,
+    plan: PanelPlan,
 }
 
-impl Loader<'_, '_> {
+impl Loader<'_> {
     fn layer(&mut self, layer: &Layer, width: usize, ropes: &mut Vec<Rope>) -> Result<PackedLayer, ComputeError> {
         let Mixer::Attention(attention) = &layer.mixer else { return Err(unsupported("an unknown mixer")) };
         let FeedForward::Gated(gated) = &layer.feed_forward else {
@@ -226,7 +272,7 @@ impl Loader<'_, '_> {
         group: usize,
     ) -> Result<PackedLinear, ComputeError> {
         expect(what, &linear.weight, rows, columns)?;
-        let matrix = PackedMatrix::pack(&self.weights.matrix(&linear.weight)?, group, self.pool, self.plan.cancel)?;
+        let matrix = self.plan.add(&self.weights.matrix(&linear.weight)?, Some(linear.weight), group)?;
         if matrix.is_int() && !columns.is_multiple_of(BLOCK) {
             return Err(unsupported(format!("{what} with {columns} columns")));
         }
@@ -237,9 +283,6 @@ impl Loader<'_, '_> {
             Some(bias) => self.weights.vector(bias)?,
             None => Vec::new(),
         };
-        self.bytes += matrix.bytes();
-        self.done += 1;
-        (self.plan.progress)(self.done as f32 / self.total as f32);
         Ok(PackedLinear { matrix, bias })
     }
 }

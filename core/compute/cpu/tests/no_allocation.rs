@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, PAGE_POSITIONS, Run, Want};
+use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, PAGE_POSITIONS, Run, Want, WeightCache};
 use inkling_compute_cpu::Cpu;
 use inkling_gguf::TensorType;
 use inkling_testkit::decoder::RandomDecoder;
@@ -37,7 +37,14 @@ fn nothing_is_allocated_for_a_token_or_a_chunk() {
     let shape = RandomDecoder { weights: TensorType::Q4_0, post_norms: true, ..RandomDecoder::default() };
     let (spec, weights) = shape.build();
     let cancel = CancelToken::new();
-    let plan = LoadPlan { threads: 3, max_batch: 8, max_outputs: 2, cancel: &cancel, progress: &|_| {} };
+    let plan = LoadPlan {
+        threads: 3,
+        max_batch: 8,
+        max_outputs: 2,
+        weight_cache: &WeightCache::Off,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     let mut decoder = Cpu::default().load(spec, weights, &plan).unwrap();
     let mut kv = decoder.new_cache(KvType::F16, 4 * PAGE_POSITIONS).unwrap();
     let sequence = kv.open();

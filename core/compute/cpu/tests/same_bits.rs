@@ -3,7 +3,7 @@
 
 use inkling_base::CancelToken;
 use inkling_compute::quant::FORMATS;
-use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want};
+use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want, WeightCache};
 use inkling_compute_cpu::{Cpu, CpuOptions, Isa};
 use inkling_gguf::TensorType;
 use inkling_testkit::decoder::RandomDecoder;
@@ -13,7 +13,14 @@ const TOKENS: usize = 41;
 fn load(decoder: &RandomDecoder, isa: Isa, threads: usize) -> Box<dyn Decoder> {
     let (spec, weights) = decoder.build();
     let cancel = CancelToken::new();
-    let plan = LoadPlan { threads, max_batch: TOKENS, max_outputs: TOKENS, cancel: &cancel, progress: &|_| {} };
+    let plan = LoadPlan {
+        threads,
+        max_batch: TOKENS,
+        max_outputs: TOKENS,
+        weight_cache: &WeightCache::Off,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     Cpu::new(CpuOptions::with_isa(isa)).load(spec, weights, &plan).unwrap()
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use inkling_base::CancelToken;
 use inkling_compute::{
-    Backend, Batch, ComputeError, Decoder, DecoderSpec, KvCache, LoadPlan, Output, Run, SequenceId, Want, Weights,
+    Backend, Batch, ComputeError, Decoder, DecoderSpec, KvCache, LoadPlan, Output, Run, SequenceId, Want, WeightCache,
+    Weights,
 };
 
 /// Tokens a pass at most.
@@ -29,7 +30,14 @@ pub(super) fn load_unless(
     threads: usize,
     cancel: &CancelToken,
 ) -> Result<Box<dyn Decoder>, ComputeError> {
-    let plan = LoadPlan { threads, max_batch: MAX_BATCH, max_outputs: MAX_OUTPUTS, cancel, progress: &|_| {} };
+    let plan = LoadPlan {
+        threads,
+        max_batch: MAX_BATCH,
+        max_outputs: MAX_OUTPUTS,
+        weight_cache: &WeightCache::Off,
+        cancel,
+        progress: &|_| {},
+    };
     backend.load(spec, weights, &plan)
 }
 

@@ -3,6 +3,9 @@
 //! Prefill and decode are timed as others time them: random tokens through the model in chunks, then one token at a
 //! time, each the likeliest after the one before. Runs of the two alternate, after one that is not counted.
 //!
+//! Peak memory is that of the whole run, the packing load included: resident pages as the system counts them, anonymous
+//! ones sampled every few milliseconds.
+//!
 //! | module | what |
 //! |---|---|
 //! | `rates` | medians |
@@ -16,24 +19,19 @@ mod sessions;
 use std::time::{Duration, Instant};
 
 use inkling::developer::Probe;
-use inkling::{ErrorKind, LoadOptions};
+use inkling::{CancelToken, ErrorKind, LoadOptions};
 
 use self::rates::Rates;
 use self::report::Report;
 use crate::args::BenchArgs;
-use crate::model::{bar, load_probe, load_with, options, source};
+use crate::model::{bar, engine, load_probe, load_with, options, source};
 use crate::output::{Failure, print, print_json};
 use crate::system;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let load = load_options(args)?;
-    let mut cold = None;
-    if !args.skip_cold {
-        system::drop_from_page_cache(&source(args.model.model.as_deref()));
-        let (time, probe) = timed(|| load_probe(&args.model, load.clone()))?;
-        drop(probe);
-        cold = Some(time);
-    }
+    let memory = system::MemoryWatch::start();
+    let (first_load, cold) = slow_loads(args, &load)?.unzip();
     let start = Instant::now();
     let mut probe = load_probe(&args.model, load.clone())?;
     let warm = start.elapsed();
@@ -43,6 +41,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
 
     let figures = passes(args, &mut probe)?;
     let mut report = Report {
+        first_load,
         cold,
         warm,
         warm_to_token,
@@ -56,12 +55,31 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         work: probe.work(),
         held: probe.memory(),
         cache_bytes: probe.cache_bytes(),
-        memory: system::peak_memory(),
+        memory: memory.peak(),
     };
     // Conversations run on an engine of their own: first the memory of this one goes.
     drop(probe);
     report.sessions = together(args, &load)?;
     if args.json { print_json(&report.document(args, &load)) } else { print(&report.page(args)) }
+}
+
+/// The first load, which packs the weights, and one with the packed weights on disk and nothing in the page cache.
+/// Without them the weights are packed all the same, so that the load after this is a warm one.
+fn slow_loads(args: &BenchArgs, load: &LoadOptions) -> Result<Option<(Duration, Duration)>, Failure> {
+    let (model, engine) = (source(args.model.model.as_deref()), engine(&args.model.load)?);
+    if args.skip_cold {
+        engine.prepare(&model, load.clone(), &CancelToken::new(), |_| {})?;
+        return Ok(None);
+    }
+    let packed = engine.weight_file(&model)?;
+    if let Some(packed) = &packed {
+        let _ = std::fs::remove_file(packed); // Where it was, the first load makes it again.
+    }
+    let load_once = || -> Result<Duration, Failure> {
+        model.path().into_iter().chain(packed.as_deref()).for_each(system::drop_from_page_cache);
+        Ok(timed(|| load_probe(&args.model, load.clone()))?.0)
+    };
+    Ok(Some((load_once()?, load_once()?)))
 }
 
 /// How to load the model, after a look at whether the numbers make sense.

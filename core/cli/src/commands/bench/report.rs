@@ -13,6 +13,9 @@ use crate::system;
 
 /// What was measured; what was left out is `None` or empty.
 pub(super) struct Report {
+    /// The load that packs the weights.
+    pub(super) first_load: Option<Duration>,
+    /// One that finds them on disk and nothing in the page cache.
     pub(super) cold: Option<Duration>,
     pub(super) warm: Duration,
     /// From the beginning of the warm load to the first token.
@@ -52,6 +55,7 @@ impl Report {
             "ttft_ms": self.first.as_ref().map(Rates::median),
             "check_ms": checks,
             "sessions": sessions,
+            "load_first_ms": self.first_load.map(ms),
             "load_cold_ms": self.cold.map(ms),
             "load_warm_ms": ms(self.warm),
             "load_warm_to_token_ms": ms(self.warm_to_token),
@@ -98,7 +102,8 @@ impl Report {
         }
         let cold = self.cold.map_or(String::new(), |cold| format!("{:.0} ms cold, ", ms(cold)));
         let warm = format!("{:.0} ms warm, {:.0} ms to the first token", ms(self.warm), ms(self.warm_to_token));
-        line("load".into(), cold + &warm);
+        let first = self.first_load.map_or(String::new(), |first| format!("{:.0} ms the first time, ", ms(first)));
+        line("load".into(), first + &cold + &warm);
         let megabytes = |bytes: Option<u64>| bytes.map_or("unknown".into(), |b| format!("{:.0} MB", b as f64 / 1e6));
         let memory =
             format!("{}, of it anonymous {}", megabytes(self.memory.resident), megabytes(self.memory.anonymous));

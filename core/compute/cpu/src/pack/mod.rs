@@ -1,24 +1,128 @@
-//! Packing: a matrix of the file becomes panels, once, when a model is loaded.
+//! Packing: the matrices of a model become panels, once, and are kept in a file that later loads map.
 //!
-//! The panels lie in memory of our own for now. A later cache file will hold the same bytes, so everything that
-//! decides what they are is in this module and in `format`, under one [`LAYOUT_VERSION`].
+//! | module | what |
+//! |---|---|
+//! | `blocks` | a GGUF block taken apart |
+//! | `plan` | which matrices, where their panels lie, in which pieces the work is done |
+//! | `header` | the head of the file: what it was made from, and the checksums |
+//! | `find` | an existing file, checked |
+//! | `make` | a new one, or panels in memory |
+//! | `temporary` | a file that appears under its name when it is whole |
+//! | `gather` | a row of a matrix back from its panels: the embedding of a tied model |
+//!
+//! Everything that decides what bytes panels consist of is here and in `format`, under one [`LAYOUT_VERSION`]. The
+//! bytes are the same for all instruction sets.
 
 mod blocks;
+mod find;
+mod gather;
+mod header;
+mod make;
+mod plan;
+mod temporary;
 
-use std::sync::Mutex;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
-use inkling_base::CancelToken;
-use inkling_compute::{ComputeError, MatrixView};
-use inkling_gguf::TensorType;
+use inkling_compute::{ComputeError, LoadPlan, LoadWarning, Prepared, Weights};
+use inkling_gguf::{MappedFile, TensorType};
 
-use crate::NAME;
 use crate::aligned::AlignedBytes;
 use crate::format::{BLOCK, Codes, PANEL_ROWS, PanelFormat, Shape, with_shape};
 use crate::pool::Pool;
 use blocks::{Chunk, take_apart};
+use find::Found;
+use make::NotMade;
+pub(crate) use plan::PanelPlan;
 
 /// To be raised with every change of what panels hold.
 pub const LAYOUT_VERSION: u32 = 1;
+
+/// The panels of all matrices of a model.
+pub(crate) enum Panels {
+    /// In a file, from this byte on.
+    Mapped(MappedFile, usize),
+    /// In memory of our own.
+    Owned(AlignedBytes),
+}
+
+impl Panels {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(file, start) => &file.bytes()[*start..],
+            Self::Owned(bytes) => bytes.as_slice(),
+        }
+    }
+
+    /// Whether they are in a file.
+    pub(crate) fn are_mapped(&self) -> bool {
+        matches!(self, Self::Mapped(..))
+    }
+}
+
+/// Panels, and what went wrong on the way to them.
+pub(crate) struct Obtained {
+    pub(crate) panels: Panels,
+    pub(crate) warnings: Vec<LoadWarning>,
+}
+
+/// The panels of `plan`: from the file that is there, else from one made now, else in memory.
+pub(crate) fn obtain(
+    plan: &PanelPlan,
+    weights: &Weights,
+    load: &LoadPlan<'_>,
+    pool: &mut Pool,
+) -> Result<Obtained, ComputeError> {
+    let mut warnings = Vec::new();
+    if let Some(path) = load.weight_cache.file(weights.file())
+        && let Some((file, _)) = kept(plan, weights, load, pool, &path, &mut warnings)?
+    {
+        return Ok(Obtained { panels: Panels::Mapped(file, plan.header_bytes()), warnings });
+    }
+    let panels = Panels::Owned(make::in_memory(plan, weights, load, pool)?);
+    Ok(Obtained { panels, warnings })
+}
+
+/// Makes the file if it is not there yet.
+pub(crate) fn prepare(
+    plan: &PanelPlan,
+    weights: &Weights,
+    load: &LoadPlan<'_>,
+    pool: &mut Pool,
+) -> Result<Prepared, ComputeError> {
+    let mut prepared = Prepared::default();
+    if let Some(path) = load.weight_cache.file(weights.file())
+        && let Some((_, made)) = kept(plan, weights, load, pool, &path, &mut prepared.warnings)?
+    {
+        (prepared.file, prepared.bytes, prepared.made) = (Some(path), plan.file_bytes() as u64, made);
+    }
+    Ok(prepared)
+}
+
+/// The file at `path`, found or made, and whether it was made; `None` with a warning if it cannot be.
+fn kept(
+    plan: &PanelPlan,
+    weights: &Weights,
+    load: &LoadPlan<'_>,
+    pool: &mut Pool,
+    path: &Path,
+    warnings: &mut Vec<LoadWarning>,
+) -> Result<Option<(MappedFile, bool)>, ComputeError> {
+    match find::find(plan, weights, load, pool, path, warnings)? {
+        Found::Sound(file) => return Ok(Some((file, false))),
+        Found::Damaged(why) => warnings.push(LoadWarning::WeightsDamaged { path: path.to_owned(), why }),
+        Found::Nothing => {}
+    }
+    match make::in_file(plan, weights, load, pool, path) {
+        Ok(file) => Ok(Some((file, true))),
+        Err(NotMade::Failed(error)) => Err(error),
+        Err(NotMade::NotKept(why)) => {
+            warnings.push(LoadWarning::WeightsNotKept { path: path.to_owned(), why });
+            Ok(None)
+        }
+    }
+}
 
 /// A matrix in panels.
 pub(crate) struct PackedMatrix {
@@ -31,42 +135,30 @@ pub(crate) struct PackedMatrix {
     /// Panels never hold rows of two groups, so that a head starts on a panel. Divides `rows`.
     group: usize,
     panel_bytes: usize,
-    bytes: AlignedBytes,
+    /// Where its panels start among all.
+    offset: usize,
+    panels: Arc<Panels>,
 }
 
 impl PackedMatrix {
-    /// Packs `view`; rows are cut into panels within each group of `group` rows.
-    pub(crate) fn pack(
-        view: &MatrixView<'_>,
-        group: usize,
-        pool: &mut Pool,
-        cancel: &CancelToken,
-    ) -> Result<Self, ComputeError> {
-        let format = PanelFormat::of(view.kind).ok_or_else(|| ComputeError::Unsupported {
-            backend: NAME,
-            what: format!("matrices of type {}", view.kind.name()),
-        })?;
-        let panel_bytes = format.panel_bytes(view.columns);
-        let panels = view.rows / group * group.div_ceil(PANEL_ROWS);
-        let total = panels.saturating_mul(panel_bytes);
-        let mut bytes =
-            AlignedBytes::zeroed(total).ok_or(ComputeError::OutOfMemory { need_bytes: total as u64, have_bytes: 0 })?;
-        {
-            let work = Mutex::new(bytes.as_mut_slice().chunks_exact_mut(panel_bytes.max(1)).enumerate());
-            pool.run(&|_| {
-                let mut chunk = Chunk::EMPTY;
-                while !cancel.is_cancelled() {
-                    let next = work.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
-                    let Some((panel, bytes)) = next else { break };
-                    let rows = panel_rows(panel, group);
-                    for (place, row) in rows.enumerate() {
-                        pack_row(view.kind, format, view.row(row), place, bytes, &mut chunk);
-                    }
-                }
-            });
+    /// Gives it the panels that it was planned for.
+    pub(crate) fn fill(&mut self, panels: &Arc<Panels>) {
+        self.panels = Arc::clone(panels);
+    }
+
+    /// Packs one matrix by itself.
+    #[cfg(test)]
+    pub(crate) fn pack(view: &inkling_compute::MatrixView<'_>, group: usize) -> Result<Self, ComputeError> {
+        let mut plan = PanelPlan::default();
+        let mut matrix = plan.add(view, None, group)?;
+        let mut bytes = vec![0; plan.data_bytes()];
+        for piece in plan.pieces() {
+            plan.pack(piece, view, &mut bytes[piece.bytes.clone()]);
         }
-        cancel.check()?;
-        Ok(Self { format, columns: view.columns, rows: view.rows, group, panel_bytes, bytes })
+        let mut panels = AlignedBytes::zeroed(bytes.len()).unwrap();
+        panels.as_mut_slice().copy_from_slice(&bytes);
+        matrix.fill(&Arc::new(Panels::Owned(panels)));
+        Ok(matrix)
     }
 
     /// Number of panels.
@@ -81,12 +173,12 @@ impl PackedMatrix {
 
     /// The bytes of `count` panels from `first` on.
     pub(crate) fn panel(&self, first: usize, count: usize) -> &[u8] {
-        &self.bytes.as_slice()[first * self.panel_bytes..][..count * self.panel_bytes]
+        &self.panels.bytes()[self.offset + first * self.panel_bytes..][..count * self.panel_bytes]
     }
 
     /// Bytes of all panels.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.as_slice().len() as u64
+        (self.panels() * self.panel_bytes) as u64
     }
 
     /// Whether its activations are to be quantised.
@@ -96,7 +188,7 @@ impl PackedMatrix {
 }
 
 /// The rows that a panel holds.
-fn panel_rows(panel: usize, group: usize) -> std::ops::Range<usize> {
+fn panel_rows(panel: usize, group: usize) -> Range<usize> {
     let per_group = group.div_ceil(PANEL_ROWS);
     let first = panel % per_group * PANEL_ROWS;
     let base = panel / per_group * group;
@@ -156,7 +248,7 @@ mod tests {
     use super::*;
     use crate::format::LEVELS;
     use half::f16;
-    use inkling_compute::quant;
+    use inkling_compute::{MatrixView, quant};
     use proptest::prelude::*;
 
     /// Every weight of an integer panel, straight from the definition of its layout.
@@ -195,7 +287,6 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn panels_hold_exactly_what_the_file_holds(seed in any::<u64>(), rows in 1_usize..40, chunks in 1_usize..4, grouped in any::<bool>()) {
-            let mut pool = Pool::new(2);
             for kind in quant::FORMATS.into_iter().filter(|kind| kind.is_quantised()) {
                 let columns = kind.block_elements() as usize * chunks;
                 let row_bytes = kind.row_bytes(columns as u64).unwrap() as usize;
@@ -204,7 +295,7 @@ mod tests {
                 quant::quantize(kind, &values, &mut bytes).unwrap();
                 let view = MatrixView { kind, rows, columns, row_bytes, bytes: &bytes };
                 let group = if grouped && rows % 2 == 0 { rows / 2 } else { rows };
-                let packed = PackedMatrix::pack(&view, group, &mut pool, &CancelToken::new()).unwrap();
+                let packed = PackedMatrix::pack(&view, group).unwrap();
                 let PanelFormat::Int(format) = packed.format else { unreachable!() };
                 let mut seen = 0;
                 for panel in 0..packed.panels() {
@@ -226,16 +317,9 @@ mod tests {
     }
 
     #[test]
-    fn unknown_types_and_cancelled_loads_are_errors() {
-        let mut pool = Pool::new(1);
+    fn unknown_types_are_errors() {
         let bytes = [0; 82];
         let view = MatrixView { kind: TensorType::IQ2_S, rows: 1, columns: 256, row_bytes: 82, bytes: &bytes };
-        let error = PackedMatrix::pack(&view, 1, &mut pool, &CancelToken::new()).err().unwrap();
-        assert!(matches!(error, ComputeError::Unsupported { .. }));
-        let cancel = CancelToken::new();
-        cancel.cancel();
-        let bytes = [0; 34];
-        let view = MatrixView { kind: TensorType::Q8_0, rows: 1, columns: 32, row_bytes: 34, bytes: &bytes };
-        assert!(matches!(PackedMatrix::pack(&view, 1, &mut pool, &cancel), Err(ComputeError::Cancelled(_))));
+        assert!(matches!(PackedMatrix::pack(&view, 1), Err(ComputeError::Unsupported { .. })));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use head::better;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use inkling_compute::{Batch, KvLayout, MatrixView, Want, quant};
+use inkling_compute::{Batch, KvLayout, Want};
 
 use crate::format::{PANEL_ROWS, PanelFormat};
 use crate::kernels::{Kernels, MAX_PANELS};
@@ -112,7 +112,6 @@ pub(crate) struct Pass<'a> {
     pub(crate) layout: &'a KvLayout,
     /// The query positions of the batch.
     pub(crate) tiles: &'a [Tile],
-    pub(crate) embedding: MatrixView<'a>,
 }
 
 /// A worker on its way through a pass.
@@ -166,11 +165,7 @@ impl Pass<'_> {
         self.pieces(walk, self.batch.len(), 1, |token| {
             // SAFETY: this piece is the only one to touch this token's row and tables.
             let row = unsafe { self.scratch.hidden[0].write(token * width..(token + 1) * width) };
-            let bytes = self.embedding.row(self.batch.tokens[token] as usize);
-            // Type and sizes were checked when the model was loaded.
-            if quant::dequantize(self.embedding.kind, bytes, row).is_err() {
-                unreachable!("an embedding of a type that loading refuses");
-            }
+            self.model.embedding(self.batch.tokens[token] as usize, row);
             row.iter_mut().for_each(|x| *x *= self.model.spec.embedding_scale);
             for (index, rope) in self.model.ropes.iter().enumerate() {
                 let table = self.rope_range(index, token);
