@@ -65,7 +65,7 @@ pub(crate) struct LoadArgs {
     /// Instruction set of the back end cpu: scalar, avx2, avx512-vnni, neon, ... [default: the best there is]
     #[arg(long, value_name = "I")]
     pub(crate) isa: Option<String>,
-    /// Type of keys and values in the cache: f32, f16 or q8_0
+    /// Type of keys and values in the cache: f32, f16, q8_0 or q4_0
     #[arg(long, value_name = "T", default_value = "f16")]
     pub(crate) kv: String,
     /// Where packed weights are kept for the next load: beside (the model), off, or a folder

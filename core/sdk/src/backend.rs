@@ -60,7 +60,7 @@ pub fn parse_isa(name: &str) -> Result<Isa, Error> {
     })
 }
 
-/// Reads `f32`, `f16` or `q8_0`.
+/// Reads `f32`, `f16`, `q8_0` or `q4_0`.
 pub fn parse_kv_type(name: &str) -> Result<KvType, Error> {
     name.parse().map_err(|why: String| ErrorKind::invalid("kv", why).into())
 }

@@ -1,4 +1,4 @@
-//! Bytes that start on a cache line.
+//! Bytes and floats that start on a cache line.
 
 const ALIGN: usize = 64;
 
@@ -31,5 +31,37 @@ impl AlignedBytes {
     /// The bytes, to write to.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..][..self.len]
+    }
+}
+
+/// As [`AlignedBytes`], of floats.
+pub(crate) struct AlignedFloats {
+    floats: Vec<f32>,
+    start: usize,
+}
+
+impl AlignedFloats {
+    /// `len` zeros; `None` if there is no memory for them.
+    pub(crate) fn zeroed(len: usize) -> Option<Self> {
+        let size = len.checked_add(ALIGN / size_of::<f32>() - 1)?;
+        let mut floats = Vec::new();
+        floats.try_reserve_exact(size).ok()?;
+        floats.resize(size, 0.0);
+        let start = floats.as_ptr().addr().wrapping_neg() % ALIGN / size_of::<f32>();
+        Some(Self { floats, start })
+    }
+}
+
+impl std::ops::Deref for AlignedFloats {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.floats[self.start..]
+    }
+}
+
+impl std::ops::DerefMut for AlignedFloats {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.floats[self.start..]
     }
 }

@@ -13,6 +13,10 @@ use crate::pass::{Counter, LAYER_PHASES, OTHER_PHASES, PagePointer, Pass, Place,
 use crate::pool::{Pool, SharedSlice};
 use crate::scratch::{Scratch, Sizes};
 
+/// With so many new tokens in a run, chunks of positions are taken apart: their query tiles are too few to keep all
+/// threads busy, and too small to lose by reading keys and values again.
+const FEW_TOKENS: usize = 8;
+
 /// A model on the CPU.
 pub(crate) struct CpuDecoder {
     model: Model,
@@ -57,7 +61,8 @@ impl CpuDecoder {
     /// Whether a layout is the one that [`Decoder::new_cache`] makes.
     fn knows(&self, layout: &KvLayout) -> bool {
         let attentions = self.model.layers.iter().map(|layer| &layer.attention);
-        layout.layers() == self.model.layers.len()
+        layout.backend() == NAME
+            && layout.layers() == self.model.layers.len()
             && attentions.enumerate().all(|(index, a)| {
                 let shape = KvLayer { heads: a.kv_heads, key_width: a.key_width, value_width: a.value_width };
                 layout.layer(index) == shape
@@ -70,6 +75,7 @@ impl CpuDecoder {
         self.tiles.clear();
         self.pages.clear();
         self.run_pages.clear();
+        let (mut number, mut slot) = (0, 0);
         for (index, run) in batch.runs.iter().enumerate() {
             let token = self.places.len();
             self.run_pages.push(self.pages.len());
@@ -77,7 +83,15 @@ impl CpuDecoder {
             self.places.extend(positions.map(|position| Place { run: index, position }));
             for done in (0..run.count).step_by(self.tile_positions) {
                 let count = (run.count - done).min(self.tile_positions);
-                self.tiles.push(Tile { run: index, token: token + done, position: run.start + done, count });
+                let (token, position) = (token + done, run.start + done);
+                let tile = Tile { run: index, token, position, count, chunk: None, number, slot };
+                if run.count > FEW_TOKENS || tile.chunks() == 1 {
+                    self.tiles.push(tile);
+                } else {
+                    self.tiles.extend((0..tile.chunks()).map(|chunk| Tile { chunk: Some(chunk), ..tile }));
+                    number += 1;
+                    slot += tile.chunks() * count;
+                }
             }
             for number in 0..(run.start + run.count).div_ceil(PAGE_POSITIONS) {
                 let page = kv.pages(run.sequence)[number];
@@ -91,6 +105,9 @@ impl CpuDecoder {
                 self.pages.push(PagePointer(pointer));
             }
         }
+        self.scratch.parts.reserve(slot);
+        // Tiles that see most come first, so that nobody is left with a long one at the end.
+        self.tiles.reverse();
         Ok(())
     }
 }

@@ -3,14 +3,16 @@
 //! Rows of inputs are padded to whole blocks of 32. Integer matrices have whole blocks of columns, and those of floats
 //! read only the columns that they have, so nobody sees what is in the padding.
 
+use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 
 use inkling_compute::PAGE_POSITIONS;
 
 use crate::activations::{BlockMeta, QuantView};
-use crate::aligned::AlignedBytes;
+use crate::aligned::{AlignedBytes, AlignedFloats};
 use crate::format::{BLOCK, PANEL_ROWS};
-use crate::kernels::scratch_bytes;
+use crate::kernels::{LANES, ROW_STRIDE, SLAB, scratch_bytes};
 use crate::model::Model;
 use crate::pool::Shared;
 
@@ -19,7 +21,7 @@ pub(crate) const COLUMN_BLOCK: usize = 96;
 /// Rows of the two panels that are multiplied at a time.
 pub(crate) const PAIR_ROWS: usize = 2 * PANEL_ROWS;
 /// Query rows (positions times heads of a group) of an attention tile, at least one position.
-pub(crate) const TILE_ROWS: usize = 32;
+pub(crate) const TILE_ROWS: usize = 48;
 
 /// `len` rounded up to whole blocks.
 pub(crate) fn padded(len: usize) -> usize {
@@ -128,13 +130,75 @@ pub(crate) struct Work {
     pub(crate) second: Vec<f32>,
 }
 
-/// What an attention tile needs. Rows are padded to 16 floats.
+/// What an attention tile needs.
 pub(crate) struct AttentionScratch {
-    pub(crate) queries: Vec<f32>,
-    pub(crate) sums: Vec<f32>,
+    /// `[slab][row]`, rows [`ROW_STRIDE`] apart.
+    pub(crate) queries: AlignedFloats,
+    /// Scores of a chunk, then weights; rows [`ROW_STRIDE`] apart.
+    pub(crate) scores: AlignedFloats,
+    /// What each row sees: positions of the chunk, then positions of a page.
+    pub(crate) chunk_seen: Vec<Range<usize>>,
+    pub(crate) page_seen: Vec<Range<usize>>,
+    /// Largest score and sum of weights of each row in the chunk, and its sums.
+    pub(crate) part_states: Vec<[f32; 2]>,
+    pub(crate) part_sums: AlignedFloats,
+    /// The same over all chunks so far.
     pub(crate) states: Vec<[f32; 2]>,
-    pub(crate) keys: Vec<f32>,
-    pub(crate) values: Vec<f32>,
+    pub(crate) sums: AlignedFloats,
+    /// Keys or values of a page, as floats.
+    pub(crate) page: AlignedFloats,
+}
+
+impl AttentionScratch {
+    fn new(rows: usize, key: usize, value: usize) -> Option<Self> {
+        Some(Self {
+            queries: AlignedFloats::zeroed(key.div_ceil(SLAB) * rows * ROW_STRIDE)?,
+            scores: AlignedFloats::zeroed(rows * ROW_STRIDE)?,
+            chunk_seen: vec![0..0; rows],
+            page_seen: vec![0..0; rows],
+            part_states: vec![[0.0; 2]; rows],
+            part_sums: AlignedFloats::zeroed(rows * value)?,
+            states: vec![[0.0; 2]; rows],
+            sums: AlignedFloats::zeroed(rows * value)?,
+            page: AlignedFloats::zeroed(PAGE_POSITIONS * key.max(value))?,
+        })
+    }
+
+    fn bytes(rows: usize, key: usize, value: usize) -> usize {
+        let floats = (key.div_ceil(SLAB) + 1) * ROW_STRIDE + 2 * value + 4 + 8;
+        4 * (rows * floats + PAGE_POSITIONS * key.max(value))
+    }
+}
+
+/// Parts of attention that were made apart: for each query head of a token its sums, then largest score and sum of
+/// weights. They grow with the longest sequence.
+pub(crate) struct Parts {
+    stride: usize,
+    heads: usize,
+    pub(crate) floats: Shared<f32>,
+    /// Parts of a tile and key/value head that are done.
+    pub(crate) done: Vec<AtomicUsize>,
+}
+
+impl Parts {
+    fn new(s: &Sizes) -> Self {
+        let done = std::iter::repeat_with(AtomicUsize::default).take(s.max_batch * s.kv_heads).collect();
+        Self { stride: s.value + LANES, heads: s.heads, floats: Shared::new(0), done }
+    }
+
+    /// Makes room for so many tokens' parts.
+    pub(crate) fn reserve(&mut self, tokens: usize) {
+        let need = tokens * self.heads * self.stride;
+        if self.floats.bytes() < 4 * need as u64 {
+            self.floats = Shared::new(need.next_power_of_two());
+        }
+    }
+
+    /// Where the part of a query head lies: its sums, and behind them largest score and sum of weights.
+    pub(crate) fn at(&self, token: usize, head: usize) -> Range<usize> {
+        let start = (token * self.heads + head) * self.stride;
+        start..start + self.stride
+    }
 }
 
 /// The largest sizes over all layers.
@@ -148,6 +212,8 @@ pub(crate) struct Sizes {
     /// Query elements of a token, heads padded to 16.
     queries: usize,
     group: usize,
+    heads: usize,
+    kv_heads: usize,
     key: usize,
     value: usize,
     pairs: usize,
@@ -168,6 +234,8 @@ impl Sizes {
             attention: max(&mut attentions().map(|a| a.heads * a.value_width)),
             queries: max(&mut attentions().map(|a| a.heads * lanes(a.key_width))),
             group: max(&mut attentions().map(|a| a.heads / a.kv_heads)),
+            heads: max(&mut attentions().map(|a| a.heads)),
+            kv_heads: max(&mut attentions().map(|a| a.kv_heads)),
             key: max(&mut attentions().map(|a| lanes(a.key_width))),
             value: max(&mut attentions().map(|a| lanes(a.value_width))),
             pairs: max(&mut model.ropes.iter().map(|rope| rope.frequencies.len())),
@@ -205,6 +273,7 @@ pub(crate) struct Scratch {
     /// `[rope][token][pair]`.
     pub(crate) cos: Shared<f32>,
     pub(crate) sin: Shared<f32>,
+    pub(crate) parts: Parts,
     pub(crate) locals: Vec<Mutex<Local>>,
 }
 
@@ -222,6 +291,7 @@ impl Scratch {
             gated: Inputs::new(rows, sizes.inner),
             cos: Shared::new(tables),
             sin: Shared::new(tables),
+            parts: Parts::new(&sizes),
             locals: Vec::new(),
         };
         scratch.set_threads(threads)?;
@@ -248,13 +318,7 @@ impl Scratch {
                 out: vec![0.0; columns * PAIR_ROWS.max(s.key).max(s.value)],
                 second: vec![0.0; (columns * PAIR_ROWS).max(s.key)],
             },
-            attention: AttentionScratch {
-                queries: vec![0.0; rows * s.key],
-                sums: vec![0.0; rows * s.value],
-                states: vec![[0.0; 2]; rows],
-                keys: vec![0.0; PAGE_POSITIONS * s.key],
-                values: vec![0.0; PAGE_POSITIONS * s.value],
-            },
+            attention: AttentionScratch::new(rows, s.key, s.value)?,
             best: vec![(0.0, 0); s.max_outputs],
         })
     }
@@ -267,8 +331,11 @@ impl Scratch {
         let rows = s.tile_rows();
         let local = scratch_bytes(s.columns)
             + 4 * columns * (PAIR_ROWS.max(s.key).max(s.value) + PAIR_ROWS)
-            + 4 * (rows + PAGE_POSITIONS) * (s.key + s.value)
+            + AttentionScratch::bytes(rows, s.key, s.value)
             + 8 * (s.max_outputs + s.width);
-        inputs + floats.map(Shared::bytes).iter().sum::<u64>() + (self.locals.len() * local) as u64
+        inputs
+            + floats.map(Shared::bytes).iter().sum::<u64>()
+            + self.parts.floats.bytes()
+            + (self.locals.len() * local) as u64
     }
 }

@@ -40,6 +40,7 @@ fn stored_as(kind: KvType) -> Result<TensorType, ComputeError> {
         KvType::F32 => Ok(TensorType::F32),
         KvType::F16 => Ok(TensorType::F16),
         KvType::Q8_0 => Ok(TensorType::Q8_0),
+        KvType::Q4_0 => Ok(TensorType::Q4_0),
         other => Err(unsupported(format!("a {} cache", other.name()))),
     }
 }

@@ -6,7 +6,14 @@ use inkling_testkit::conformance::{Expectations, check};
 
 #[test]
 fn keeps_the_contract() {
-    let exactly =
-        Expectations { float: 0.0, quantised: 0.0, f16_cache: 0.0, q8_0_cache: 0.0, same: 0.0, failures: &[] };
+    let exactly = Expectations {
+        float: 0.0,
+        quantised: 0.0,
+        f16_cache: 0.0,
+        q8_0_cache: 0.0,
+        q4_0_cache: 0.0,
+        same: 0.0,
+        failures: &[],
+    };
     check(&Reference, &exactly);
 }

@@ -7,10 +7,12 @@ use crate::ComputeError;
 /// Positions a page: also the block of attention, and a multiple of every SIMD width in use.
 pub const PAGE_POSITIONS: usize = 32;
 
-/// Elements of a `q8_0` block.
-const Q8_BLOCK: usize = 32;
+/// Elements of a block that shares a scale.
+const BLOCK: usize = 32;
 /// Bytes of a `q8_0` block: an f16 scale and 32 signed codes.
 const Q8_BLOCK_BYTES: usize = 34;
+/// Bytes of a `q4_0` block: an f16 scale and 32 nibbles.
+const Q4_BLOCK_BYTES: usize = 18;
 /// Each layer's keys and values start on a cache line.
 const ALIGN: usize = 64;
 
@@ -25,11 +27,13 @@ pub enum KvType {
     F16,
     /// Blocks of 32 signed bytes with an f16 scale.
     Q8_0,
+    /// Blocks of 32 nibbles with an f16 scale.
+    Q4_0,
 }
 
 impl KvType {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Q8_0];
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Q8_0, Self::Q4_0];
 
     /// The name that users type.
     pub fn name(self) -> &'static str {
@@ -37,6 +41,7 @@ impl KvType {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
         }
     }
 
@@ -45,7 +50,8 @@ impl KvType {
         match self {
             Self::F32 => Some(width * 4),
             Self::F16 => Some(width * 2),
-            Self::Q8_0 => width.is_multiple_of(Q8_BLOCK).then(|| width / Q8_BLOCK * Q8_BLOCK_BYTES),
+            Self::Q8_0 => width.is_multiple_of(BLOCK).then_some(width / BLOCK * Q8_BLOCK_BYTES),
+            Self::Q4_0 => width.is_multiple_of(BLOCK).then_some(width / BLOCK * Q4_BLOCK_BYTES),
         }
     }
 }
@@ -57,7 +63,7 @@ impl FromStr for KvType {
         Self::ALL
             .into_iter()
             .find(|kind| kind.name() == name)
-            .ok_or_else(|| format!("unknown cache type {name:?}: choose f32, f16 or q8_0"))
+            .ok_or_else(|| format!("unknown cache type {name:?}: choose f32, f16, q8_0 or q4_0"))
     }
 }
 
@@ -72,10 +78,12 @@ pub struct KvLayer {
     pub value_width: usize,
 }
 
-/// The layout of a page: for each layer its keys `[head][position][key_width]`, then its values
-/// `[head][position][value_width]`, so that attention of one head streams through contiguous memory.
+/// The layout of a page: for each layer the keys of its heads, then the values of its heads, so that attention of one
+/// head streams through contiguous memory. A head has as many bytes as [`PAGE_POSITIONS`] rows need; how elements are
+/// arranged inside them is the back end's affair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvLayout {
+    backend: &'static str,
     kind: KvType,
     layers: Vec<PlacedLayer>,
     page_bytes: usize,
@@ -100,7 +108,7 @@ impl KvLayout {
                 kind.row_bytes(width).ok_or_else(|| ComputeError::Unsupported {
                     backend,
                     what: format!(
-                        "a {} cache needs head sizes that are multiples of {Q8_BLOCK}, this model has {width}: use f16",
+                        "a {} cache needs head sizes that are multiples of {BLOCK}, this model has {width}: use f16",
                         kind.name()
                     ),
                 })
@@ -111,7 +119,12 @@ impl KvLayout {
             offset = (values + shape.heads * PAGE_POSITIONS * value_row).next_multiple_of(ALIGN);
             placed.push(PlacedLayer { shape, keys, values, key_row, value_row });
         }
-        Ok(Self { kind, layers: placed, page_bytes: offset })
+        Ok(Self { backend, kind, layers: placed, page_bytes: offset })
+    }
+
+    /// The back end that keeps keys and values in pages of this layout, and alone knows what their bytes mean.
+    pub fn backend(&self) -> &'static str {
+        self.backend
     }
 
     /// How elements are stored.
@@ -144,13 +157,13 @@ impl KvLayout {
         self.layers[layer].value_row
     }
 
-    /// Byte offset in the page of the keys of `head`: [`PAGE_POSITIONS`] rows follow each other from there.
+    /// Byte offset in the page of the keys of `head`, [`PAGE_POSITIONS`] rows long.
     pub fn keys(&self, layer: usize, head: usize) -> usize {
         let place = &self.layers[layer];
         place.keys + head * PAGE_POSITIONS * place.key_row
     }
 
-    /// Byte offset in the page of the values of `head`: [`PAGE_POSITIONS`] rows follow each other from there.
+    /// Byte offset in the page of the values of `head`, [`PAGE_POSITIONS`] rows long.
     pub fn values(&self, layer: usize, head: usize) -> usize {
         let place = &self.layers[layer];
         place.values + head * PAGE_POSITIONS * place.value_row

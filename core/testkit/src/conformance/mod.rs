@@ -25,6 +25,8 @@ pub struct Expectations {
     pub f16_cache: f64,
     /// Added for a q8_0 cache.
     pub q8_0_cache: f64,
+    /// Added for a q4_0 cache.
+    pub q4_0_cache: f64,
     /// Between two ways to the same logits in one back end: chunks, batches, threads. Not asked where the back end
     /// says that they are the same to the bit ([`inkling_compute::DeviceInfo::exact_batches`]): they must be.
     pub same: f64,
@@ -60,7 +62,8 @@ impl Expectations {
         let cache = match cache {
             KvType::F32 => 0.0,
             KvType::F16 => self.f16_cache,
-            _ => self.q8_0_cache,
+            KvType::Q8_0 => self.q8_0_cache,
+            _ => self.q4_0_cache,
         };
         self.float + weights + cache
     }

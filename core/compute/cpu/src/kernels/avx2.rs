@@ -7,9 +7,10 @@ use std::arch::x86_64::*;
 
 use crate::activations::{BlockMeta, QuantView};
 use crate::format::{BLOCK, Codes, Expanded, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
+use crate::kernels::lanes::Pair;
 use crate::kernels::table::table;
 
-table!(TABLE in sets, #[target_feature(enable = "avx2,fma,f16c")] int_panels: int_panels, widen: widen_f16);
+table!(TABLE in sets, #[target_feature(enable = "avx2,fma,f16c")] int_panels: int_panels, widen: widen_f16, lanes: Pair);
 
 /// With so many vectors a panel is unpacked first.
 const UNPACK_FROM: usize = 8;
@@ -267,5 +268,5 @@ unsafe fn widen_f16(bytes: &[u8], out: &mut [f32]) {
         // SAFETY: 16 bytes in, 8 floats out.
         unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(bytes.as_ptr().cast()))) }
     }
-    crate::kernels::ops::widen_f16(bytes_rest, out_rest);
+    crate::kernels::float_panel::widen_f16(bytes_rest, out_rest);
 }

@@ -6,13 +6,14 @@ use std::arch::x86_64::*;
 
 use crate::activations::{BlockMeta, QuantView};
 use crate::format::{BLOCK, Codes, Expanded, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
+use crate::kernels::lanes::Wide;
 use crate::kernels::table::table;
 
 table!(
     TABLE in sets,
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
     int_panels: int_panels,
-    widen: widen_f16
+    widen: widen_f16, lanes: Wide
 );
 
 /// With so many vectors a panel is unpacked first.
@@ -315,5 +316,5 @@ unsafe fn widen_f16(bytes: &[u8], out: &mut [f32]) {
         // SAFETY: 32 bytes in, 16 floats out.
         unsafe { _mm512_storeu_ps(out.as_mut_ptr(), _mm512_cvtph_ps(_mm256_loadu_si256(bytes.as_ptr().cast()))) }
     }
-    crate::kernels::ops::widen_f16(bytes_rest, out_rest);
+    crate::kernels::float_panel::widen_f16(bytes_rest, out_rest);
 }

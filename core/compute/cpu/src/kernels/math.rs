@@ -74,6 +74,17 @@ pub(crate) fn sum_lanes(mut lanes: [f32; 16]) -> f32 {
     lanes[0]
 }
 
+/// The largest of 16 lanes.
+#[inline(always)]
+pub(crate) fn max_lanes(mut lanes: [f32; 16]) -> f32 {
+    for width in [8, 4, 2, 1] {
+        for j in 0..width {
+            lanes[j] = if lanes[j + width] > lanes[j] { lanes[j + width] } else { lanes[j] };
+        }
+    }
+    lanes[0]
+}
+
 /// An IEEE half as f32, exactly.
 #[inline(always)]
 pub(crate) fn f16_to_f32(half: u16) -> f32 {

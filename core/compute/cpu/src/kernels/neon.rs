@@ -9,19 +9,20 @@ use std::arch::asm;
 
 use crate::activations::{BlockMeta, QuantView};
 use crate::format::{BLOCK, Codes, Expanded, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
+use crate::kernels::lanes::Quads;
 use crate::kernels::table::table;
 
 table!(
     PLAIN in plain,
     #[target_feature(enable = "neon")]
     int_panels: int_panels_plain,
-    widen: widen_f16
+    widen: widen_f16, lanes: Quads
 );
 table!(
     DOT in dot,
     #[target_feature(enable = "neon")]
     int_panels: int_panels_dot,
-    widen: widen_f16
+    widen: widen_f16, lanes: Quads
 );
 
 /// With so many vectors a panel is unpacked first.
@@ -385,5 +386,5 @@ unsafe fn widen_f16(bytes: &[u8], out: &mut [f32]) {
         // SAFETY: 8 bytes in, 4 floats out.
         unsafe { vst1q_f32(out.as_mut_ptr(), four_halves(bytes.as_ptr())) }
     }
-    crate::kernels::ops::widen_f16(bytes_rest, out_rest);
+    crate::kernels::float_panel::widen_f16(bytes_rest, out_rest);
 }

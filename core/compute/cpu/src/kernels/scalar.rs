@@ -2,10 +2,11 @@
 
 use crate::activations::QuantView;
 use crate::format::{BLOCK, Codes, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
+use crate::kernels::lanes::Plain;
 use crate::kernels::math::f16_to_f32;
 use crate::kernels::table::table;
 
-table!(TABLE in plain, int_panels: int_panels, widen: widen_f16);
+table!(TABLE in plain, int_panels: int_panels, widen: widen_f16, lanes: Plain);
 
 /// See `Kernels::int_panels`.
 ///
@@ -108,5 +109,5 @@ fn read_scale<S: Shape>(chunk: &[u8], block: usize, part: usize, kind: usize, ro
 /// # Safety
 /// None is needed; other sets have one.
 unsafe fn widen_f16(bytes: &[u8], out: &mut [f32]) {
-    crate::kernels::ops::widen_f16(bytes, out);
+    crate::kernels::float_panel::widen_f16(bytes, out);
 }

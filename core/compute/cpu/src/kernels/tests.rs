@@ -1,9 +1,11 @@
 //! Every kernel against its scalar twin, on ragged shapes, bit for bit.
 
-use inkling_compute::{Activation, KvType};
+use std::ops::Range;
+
+use inkling_compute::{Activation, KvType, PAGE_POSITIONS};
 use proptest::prelude::*;
 
-use super::{Kernels, scratch_bytes};
+use super::{CHUNK, Kernels, ROW_STRIDE, float_bytes, scratch_bytes};
 use crate::activations::{BlockMeta, QuantView};
 use crate::format::{BLOCK, FloatFormat, IntFormat, PANEL_ROWS, PanelFormat};
 use crate::isa::Isa;
@@ -134,53 +136,103 @@ proptest! {
     }
 
     #[test]
-    fn attention(seed in any::<u64>(), width in 1_usize..10, rows in 1_usize..33) {
-        let stride = width * 16;
-        let (query, keys) = (values(seed, stride), values(seed ^ 1, rows * stride));
-        let run = |kernels: Kernels| {
-            let (mut weights, mut state, mut acc) = (vec![0.0; rows], [f32::NEG_INFINITY, 0.0], vec![0.25; stride]);
-            let mut factors = vec![];
-            for query in [&query, &keys] {
-                kernels.scores(&query[..stride], &keys, &mut weights);
-                let factor = kernels.softmax_step(&mut weights, &mut state);
-                kernels.accumulate(&weights, &keys, factor, &mut acc);
-                factors.push(factor);
+    fn attention(seed in any::<u64>(), blocks in 1_usize..4, rows in 1_usize..30, first in 0_usize..40, window in 1_usize..50) {
+        let width = blocks * BLOCK;
+        let (queries, keys) = (values(seed, rows * ROW_STRIDE), values(seed ^ 1, PAGE_POSITIONS * width));
+        // Rows that see a window of the page, each one position further.
+        let seen: Vec<_> = (0..rows)
+            .map(|row| (first + row).saturating_sub(window).min(PAGE_POSITIONS)..(first + row).min(PAGE_POSITIONS))
+            .collect();
+        for kind in KvType::ALL {
+            let (key_page, value_page) = pages_by(scalar(), kind, width, &keys);
+            let run = |kernels: Kernels, kind, keys: &[u8], values: &[u8], rows: Range<usize>| {
+                let mut scores = vec![0.0; rows.len() * ROW_STRIDE];
+                let (mut sums, mut merged) = (vec![0.25; rows.len() * width], vec![0.0; width]);
+                let queries = &queries[rows.start * ROW_STRIDE..];
+                // The elements of a head in two parts.
+                kernels.scores(kind, queries, rows.len(), BLOCK, keys, false, &mut scores);
+                let keys = &keys[kind.row_bytes(BLOCK).unwrap() * PAGE_POSITIONS..];
+                if width > BLOCK {
+                    kernels.scores(kind, &queries[BLOCK..], rows.len(), width - BLOCK, keys, true, &mut scores);
+                }
+                let unweighted = scores.clone();
+                let mut state = [f32::NEG_INFINITY, 0.0];
+                for (scores, seen) in scores.chunks_mut(ROW_STRIDE).zip(&seen[rows.clone()]) {
+                    if !seen.is_empty() {
+                        let scores = scores.first_chunk_mut::<CHUNK>().unwrap();
+                        let part = kernels.softmax(scores, seen.clone(), Some(3.0));
+                        kernels.merge(&mut state, &mut merged, part, &queries[..width]);
+                    }
+                }
+                kernels.accumulate(kind, &scores, values, width, &seen[rows.clone()], &mut sums);
+                (unweighted, sums, [&merged[..], &state].concat())
+            };
+            let expected = run(scalar(), kind, &key_page, &value_page, 0..rows);
+            for (isa, kernels) in twins() {
+                let got = run(kernels, kind, &key_page, &value_page, 0..rows);
+                prop_assert!(same(&got.0, &expected.0) && same(&got.1, &expected.1) && same(&got.2, &expected.2), "{isa} {kind:?}");
+                // Turned to floats first, it is the same.
+                let (mut wide_keys, mut wide_values) = (vec![0.0; PAGE_POSITIONS * width], vec![0.0; PAGE_POSITIONS * width]);
+                kernels.widen_keys(kind, &key_page, width, &mut wide_keys);
+                kernels.widen_values(kind, &value_page, PAGE_POSITIONS, width, &mut wide_values, width);
+                let got = run(kernels, KvType::F32, float_bytes(&wide_keys), float_bytes(&wide_values), 0..rows);
+                prop_assert!(same(&got.0, &expected.0) && same(&got.1, &expected.1), "{isa} {kind:?} widened");
+                // And so it is for one row alone.
+                let got = run(kernels, kind, &key_page, &value_page, rows - 1..rows);
+                prop_assert!(same(&got.0, &expected.0[(rows - 1) * ROW_STRIDE..]), "{isa} {kind:?} alone");
+                prop_assert!(same(&got.1, &expected.1[(rows - 1) * width..]), "{isa} {kind:?} alone");
             }
-            [weights, acc, factors, state.to_vec()].concat()
-        };
-        let expected = run(scalar());
-        for (isa, kernels) in twins() {
-            prop_assert!(same(&run(kernels), &expected), "{isa}");
         }
     }
 
     #[test]
-    fn cache_rows(seed in any::<u64>(), blocks in 1_usize..5, rows in 1_usize..33) {
+    fn cache_rows(seed in any::<u64>(), blocks in 1_usize..5, ragged in 0_usize..32) {
         let width = blocks * BLOCK;
-        let x = values(seed, rows * width);
-        for kind in KvType::ALL {
-            let row_bytes = kind.row_bytes(width).unwrap();
+        for (kind, width) in [(KvType::F32, width + ragged), (KvType::F16, width + ragged), (KvType::Q8_0, width), (KvType::Q4_0, width)] {
+            let x = values(seed, PAGE_POSITIONS * width);
             let run = |kernels: Kernels| {
-                let (mut page, mut back) = (vec![0; rows * row_bytes], vec![0.0; rows * (width + 3)]);
-                for (row, x) in x.chunks_exact(width).enumerate() {
-                    kernels.store_row(kind, x, &mut page[row * row_bytes..][..row_bytes]);
-                }
-                kernels.load_rows(kind, &page, width, &mut back, width + 3);
-                (page, back)
+                let (keys, values) = pages_by(kernels, kind, width, &x);
+                let (mut wide_keys, mut wide_values) = (vec![0.0; x.len()], vec![0.5; PAGE_POSITIONS * (width + 3)]);
+                kernels.widen_keys(kind, &keys, width, &mut wide_keys);
+                kernels.widen_values(kind, &values, PAGE_POSITIONS, width, &mut wide_values, width + 3);
+                (keys, values, wide_keys, wide_values)
             };
             let expected = run(scalar());
             for (row, x) in x.chunks_exact(width).enumerate() {
-                for (x, back) in x.iter().zip(&expected.1[row * (width + 3)..]) {
-                    let close = if kind == KvType::Q8_0 { 8.0 / 127.0 } else { x.abs() / 1024.0 };
-                    prop_assert!((x - back).abs() <= close, "{kind:?} {x} {back}");
+                for (block, x) in x.chunks(BLOCK).enumerate() {
+                    let largest = x.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+                    for (k, x) in x.iter().enumerate() {
+                        let k = block * BLOCK + k;
+                        let close = match kind {
+                            KvType::Q8_0 => largest / 254.0 * 1.01,
+                            // The end of the range without a code of its own is one step away.
+                            KvType::Q4_0 => largest / 8.0 * 1.01,
+                            _ => x.abs() / 2048.0,
+                        };
+                        let (key, value) = (expected.2[k * PAGE_POSITIONS + row], expected.3[row * (width + 3) + k]);
+                        prop_assert!(key == value && (x - key).abs() <= close, "{kind:?} {x} {key} {value}");
+                    }
                 }
             }
             for (isa, kernels) in twins() {
                 let got = run(kernels);
-                prop_assert!(got.0 == expected.0 && same(&got.1, &expected.1), "{isa} {kind:?}");
+                prop_assert!(got.0 == expected.0 && got.1 == expected.1, "{isa} {kind:?}");
+                prop_assert!(same(&got.2, &expected.2) && same(&got.3, &expected.3), "{isa} {kind:?}");
             }
         }
     }
+}
+
+/// A page of keys and one of values that hold the rows of `x`.
+fn pages_by(kernels: Kernels, kind: KvType, width: usize, x: &[f32]) -> (Vec<u8>, Vec<u8>) {
+    let row_bytes = kind.row_bytes(width).unwrap();
+    let (mut keys, mut values) = (vec![0; PAGE_POSITIONS * row_bytes], vec![0; PAGE_POSITIONS * row_bytes]);
+    for (row, x) in x.chunks_exact(width).enumerate() {
+        // SAFETY: the page has room for rows of this width, and nobody else has it.
+        unsafe { kernels.store_key(kind, x, keys.as_mut_ptr(), row) };
+        kernels.store_value(kind, x, &mut values[row * row_bytes..][..row_bytes]);
+    }
+    (keys, values)
 }
 
 #[test]

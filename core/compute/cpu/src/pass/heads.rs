@@ -2,7 +2,7 @@
 
 use inkling_compute::PAGE_POSITIONS;
 
-use super::{Pass, Walk, add_bias};
+use super::{PagePointer, Pass, Walk, add_bias};
 use crate::format::PANEL_ROWS;
 use crate::kernels::MAX_PANELS;
 use crate::model::{PackedAttention, PackedLinear, PackedNorm, is_interleaved};
@@ -44,12 +44,10 @@ impl Pass<'_> {
                     }
                     Kind::Key => {
                         self.norm_and_rope(a, a.key_norm.as_ref(), token, out, &mut work.second);
-                        let (at, bytes) = (self.layout.keys(layer, head), self.layout.key_row_bytes(layer));
-                        self.put_in_cache(token, out, at, bytes);
+                        self.put_key(layer, token, head, out);
                     }
                     Kind::Value => {
-                        let (at, bytes) = (self.layout.values(layer, head), self.layout.value_row_bytes(layer));
-                        self.put_in_cache(token, out, at, bytes);
+                        self.put_value(layer, token, head, out);
                     }
                 }
             }
@@ -108,15 +106,35 @@ impl Pass<'_> {
         padding.fill(0.0);
     }
 
-    /// Writes a key or value row to the page of its token; `at` is where the rows of the head begin.
-    fn put_in_cache(&self, token: usize, row: &[f32], at: usize, row_bytes: usize) {
+    /// Writes a key to its column of its page.
+    fn put_key(&self, layer: usize, token: usize, head: usize, key: &[f32]) {
+        let at = self.layout.keys(layer, head);
+        let (page, position) = self.page_of(token);
+        assert!(
+            position < PAGE_POSITIONS
+                && self.layout.kind().row_bytes(key.len()) == Some(self.layout.key_row_bytes(layer))
+        );
+        assert!(at + PAGE_POSITIONS * self.layout.key_row_bytes(layer) <= self.layout.page_bytes());
+        // SAFETY: inside a page that this pass may write to (`prepare` has given the position a page of its own); this
+        // piece is the only one to touch this position of this head.
+        unsafe { self.kernels.store_key(self.layout.kind(), key, page.0.add(at), position) }
+    }
+
+    /// Writes a value to its row of its page.
+    fn put_value(&self, layer: usize, token: usize, head: usize, value: &[f32]) {
+        let row_bytes = self.layout.value_row_bytes(layer);
+        let (page, position) = self.page_of(token);
+        let at = self.layout.values(layer, head) + position * row_bytes;
+        assert!(at + row_bytes <= self.layout.page_bytes());
+        // SAFETY: as above; the row is this position's.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(page.0.add(at), row_bytes) };
+        self.kernels.store_value(self.layout.kind(), value, bytes);
+    }
+
+    /// The page of a token, and its position there.
+    fn page_of(&self, token: usize) -> (PagePointer, usize) {
         let place = self.places[token];
         let page = self.pages[self.run_pages[place.run] + place.position / PAGE_POSITIONS];
-        let at = at + place.position % PAGE_POSITIONS * row_bytes;
-        assert!(at + row_bytes <= self.layout.page_bytes());
-        // SAFETY: inside a page that this pass may write to (`prepare` has given the position a page of its own); this
-        // piece is the only one to touch this row.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(page.0.add(at), row_bytes) };
-        self.kernels.store_row(self.layout.kind(), row, bytes);
+        (page, place.position % PAGE_POSITIONS)
     }
 }

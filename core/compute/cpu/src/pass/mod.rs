@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use inkling_compute::{Batch, KvLayout, Want};
 
 use crate::format::{PANEL_ROWS, PanelFormat};
-use crate::kernels::{Kernels, MAX_PANELS};
+use crate::kernels::{CHUNK, Kernels, MAX_PANELS};
 use crate::model::{Model, rope_table};
 use crate::pack::PackedMatrix;
 use crate::pool::{SharedSlice, Worker};
@@ -74,6 +74,18 @@ pub(crate) struct Tile {
     pub(crate) position: usize,
     /// How many.
     pub(crate) count: usize,
+    /// The chunk of positions that this is about, where chunks are taken apart; else it is about all of them.
+    pub(crate) chunk: Option<usize>,
+    /// Its number among the tiles whose chunks are taken apart, and where its parts begin.
+    pub(crate) number: usize,
+    pub(crate) slot: usize,
+}
+
+impl Tile {
+    /// Chunks up to its last position.
+    pub(crate) fn chunks(&self) -> usize {
+        (self.position + self.count).div_ceil(CHUNK)
+    }
 }
 
 /// What a token of the batch is.
