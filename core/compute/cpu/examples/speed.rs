@@ -1,5 +1,6 @@
 //! Prefill and decode speed of a GGUF file on the CPU back end alone, without tokenizer, sampler or session:
-//! `cargo run --release -p inkling-compute-cpu --example speed -- FILE [THREADS] [ISA]`. For work on kernels; what
+//! `cargo run --release -p inkling-compute-cpu --example speed -- FILE [THREADS] [ISA] [DEPTH] [KV]`, decoding at
+//! the given depth if there is one. For work on kernels; what
 //! users measure is `inkling bench`.
 #![allow(clippy::unwrap_used)]
 
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, Run, Want, WeightCache, Weights};
+use inkling_compute::{Backend, Batch, KvCache, KvType, LoadPlan, Output, Run, Want, WeightCache, Weights};
 use inkling_compute_cpu::{Cpu, CpuOptions, Isa};
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, read_spec};
@@ -20,6 +21,8 @@ fn main() {
     let file = arguments.next().unwrap();
     let threads = arguments.next().map_or(2, |threads| threads.parse().unwrap());
     let isa = arguments.next().map_or_else(Isa::detect, |isa| isa.parse().unwrap());
+    let depth: usize = arguments.next().map_or(PROMPT, |depth| depth.parse().unwrap());
+    let kind: KvType = arguments.next().map_or(KvType::F16, |kind| kind.parse().unwrap());
 
     let start = Instant::now();
     let file = Arc::new(Gguf::open(file.as_ref()).unwrap());
@@ -39,20 +42,28 @@ fn main() {
 
     let tokens: Vec<u32> = (0..PROMPT as u32).map(|i| i * 7919 % vocabulary).collect();
     let mut output = Output::new();
+    let mut kv = decoder.new_cache(kind, PROMPT.max(depth) + ANSWER).unwrap();
+    let sequence = kv.open();
+    let mut pass = |kv: &mut KvCache, tokens: &[u32]| {
+        let runs = [Run { sequence, start: kv.len(sequence), count: tokens.len() }];
+        let last = [tokens.len() - 1];
+        decoder.forward(&Batch { tokens, runs: &runs }, kv, Want::Argmax(&last), &mut output).unwrap();
+    };
     for _ in 0..3 {
-        let mut kv = decoder.new_cache(KvType::F16, PROMPT + ANSWER).unwrap();
-        let sequence = kv.open();
-        let mut pass = |tokens: &[u32]| {
-            let runs = [Run { sequence, start: kv.len(sequence), count: tokens.len() }];
-            let last = [tokens.len() - 1];
-            decoder.forward(&Batch { tokens, runs: &runs }, &mut kv, Want::Argmax(&last), &mut output).unwrap();
-        };
+        kv.truncate(sequence, 0);
         let start = Instant::now();
-        pass(&tokens);
-        let prefill = PROMPT as f64 / start.elapsed().as_secs_f64();
+        pass(&mut kv, &tokens);
+        println!("prefill of {PROMPT}: {:.1} tok/s", PROMPT as f64 / start.elapsed().as_secs_f64());
+    }
+    while kv.len(sequence) < depth {
+        let count = PROMPT.min(depth - kv.len(sequence));
+        pass(&mut kv, &tokens[..count]);
+    }
+    kv.truncate(sequence, depth);
+    for _ in 0..3 {
         let start = Instant::now();
-        tokens[..ANSWER].iter().for_each(|&token| pass(&[token]));
-        let decode = ANSWER as f64 / start.elapsed().as_secs_f64();
-        println!("prefill of {PROMPT}: {prefill:.1} tok/s, decode of {ANSWER} behind it: {decode:.1} tok/s");
+        tokens[..ANSWER].iter().for_each(|&token| pass(&mut kv, &[token]));
+        println!("decode of {ANSWER} at {depth}: {:.1} tok/s", ANSWER as f64 / start.elapsed().as_secs_f64());
+        kv.truncate(sequence, depth);
     }
 }

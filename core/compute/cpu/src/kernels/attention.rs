@@ -6,6 +6,8 @@
 //! neither on the shape of the tiles that are kept in registers nor on the rows that share them, and keys that were
 //! turned to floats before give the same bits as those that are turned while they are multiplied.
 
+#![allow(clippy::needless_range_loop, reason = "a tile is indexed by row and vector")]
+
 use std::ops::Range;
 
 use inkling_compute::PAGE_POSITIONS;
@@ -14,6 +16,10 @@ use super::cache::Format;
 use super::lanes::{LANES, Lanes};
 use super::math::{exp, max_lanes, sum_lanes, tanh};
 use crate::format::BLOCK;
+
+/// Tiles of so many rows wait for memory rather than for multiplications: they ask for the `next` page, line by line, as
+/// they read this one.
+const PREFETCH_ROWS: usize = 4;
 
 /// Positions whose softmax is taken in one step, counted from position 0 of the sequence.
 pub(crate) const CHUNK: usize = 256;
@@ -35,6 +41,7 @@ pub(crate) unsafe fn scores<L: Lanes, F: Format>(
     rows: usize,
     width: usize,
     keys: *const u8,
+    next: *const u8,
     more: bool,
     out: *mut f32,
 ) {
@@ -44,14 +51,14 @@ pub(crate) unsafe fn scores<L: Lanes, F: Format>(
         row += unsafe {
             let (queries, out) = (queries.add(row * ROW_STRIDE), out.add(row * ROW_STRIDE));
             match rows - row {
-                12.. if L::WIDE => score_tile::<L, F, 12, 2>(queries, width, keys, more, out),
-                6.. if L::WIDE => score_tile::<L, F, 6, 2>(queries, width, keys, more, out),
-                6.. => score_tile::<L, F, 6, 1>(queries, width, keys, more, out),
-                4.. if L::WIDE => score_tile::<L, F, 4, 2>(queries, width, keys, more, out),
-                4.. => score_tile::<L, F, 4, 1>(queries, width, keys, more, out),
-                3 => score_tile::<L, F, 3, 2>(queries, width, keys, more, out),
-                2 => score_tile::<L, F, 2, 2>(queries, width, keys, more, out),
-                _ => score_tile::<L, F, 1, 2>(queries, width, keys, more, out),
+                12.. if L::WIDE => score_tile::<L, F, 12, 2>(queries, width, keys, next, more, out),
+                6.. if L::WIDE => score_tile::<L, F, 6, 2>(queries, width, keys, next, more, out),
+                6.. => score_tile::<L, F, 6, 1>(queries, width, keys, next, more, out),
+                4.. if L::WIDE => score_tile::<L, F, 4, 2>(queries, width, keys, next, more, out),
+                4.. => score_tile::<L, F, 4, 1>(queries, width, keys, next, more, out),
+                3 => score_tile::<L, F, 3, 2>(queries, width, keys, next, more, out),
+                2 => score_tile::<L, F, 2, 2>(queries, width, keys, next, more, out),
+                _ => score_tile::<L, F, 1, 2>(queries, width, keys, next, more, out),
             }
         };
     }
@@ -66,9 +73,11 @@ unsafe fn score_tile<L: Lanes, F: Format, const R: usize, const V: usize>(
     queries: *const f32,
     width: usize,
     keys: *const u8,
+    next: *const u8,
     more: bool,
     out: *mut f32,
 ) -> usize {
+    let ahead = next.addr().wrapping_sub(keys.addr());
     for first in (0..PAGE_POSITIONS / LANES).step_by(V) {
         // SAFETY: inside the page and the rows by the contract.
         unsafe {
@@ -87,6 +96,9 @@ unsafe fn score_tile<L: Lanes, F: Format, const R: usize, const V: usize>(
                     scales[v] = F::key_scales(block, first + v);
                 }
                 for k in 0..(width - done).min(BLOCK) {
+                    if R <= PREFETCH_ROWS && first == 0 {
+                        L::prefetch(block.wrapping_add(ahead).wrapping_add(k * (F::KEY_BLOCK_BYTES / BLOCK)));
+                    }
                     let mut key = scales;
                     for v in 0..V {
                         key[v] = F::keys(block, k, first + v, scales[v]);
@@ -153,6 +165,7 @@ pub(crate) fn softmax(scores: &mut [f32; CHUNK], seen: Range<usize>, cap: Option
 pub(crate) unsafe fn accumulate<L: Lanes, F: Format>(
     weights: *const f32,
     values: *const u8,
+    next: *const u8,
     row_bytes: usize,
     vectors: usize,
     seen: &[Range<usize>],
@@ -172,7 +185,8 @@ pub(crate) unsafe fn accumulate<L: Lanes, F: Format>(
         let (start, end) = (seen[rows - 1].start, seen[0].end.max(seen[rows - 1].start));
         // SAFETY: positions of the page, rows of the operands.
         unsafe {
-            let o = Operands { weights, values, row_bytes, vectors, sums }.row(row);
+            let ahead = next.addr().wrapping_sub(values.addr());
+            let o = Operands { weights, values, ahead, row_bytes, vectors, sums }.row(row);
             for (row, seen) in seen.iter().enumerate() {
                 if seen.start < start.min(seen.end) {
                     sum_together::<L, F, 1, 4>(o.row(row), seen.start..start.min(seen.end));
@@ -204,6 +218,8 @@ pub(crate) unsafe fn accumulate<L: Lanes, F: Format>(
 struct Operands {
     weights: *const f32,
     values: *const u8,
+    /// From this page to the next.
+    ahead: usize,
     row_bytes: usize,
     vectors: usize,
     sums: *mut f32,
@@ -265,6 +281,11 @@ unsafe fn sum_tile<L: Lanes, F: Format, const R: usize, const V: usize>(
         }
         for position in positions {
             let row = o.values.add(position * o.row_bytes);
+            if R <= PREFETCH_ROWS {
+                for line in (first * F::VECTOR_BYTES..(first + V) * F::VECTOR_BYTES).step_by(64) {
+                    L::prefetch(row.wrapping_add(o.ahead).wrapping_add(line));
+                }
+            }
             let mut values = [L::splat(0.0); V];
             for v in 0..V {
                 values[v] = F::values(row, first + v);

@@ -23,6 +23,8 @@ const SCALE_BYTES: usize = 2 * PAGE_POSITIONS;
 pub(crate) trait Format {
     /// Bytes of a block of 32 elements of the keys of 32 positions.
     const KEY_BLOCK_BYTES: usize;
+    /// Bytes of a vector of values, its share of the scales included.
+    const VECTOR_BYTES: usize = Self::KEY_BLOCK_BYTES / PAGE_POSITIONS * LANES / BLOCK;
 
     /// What the keys at a vector of positions are multiplied with.
     unsafe fn key_scales<L: Lanes>(block: *const u8, vector: usize) -> L;

@@ -146,7 +146,8 @@ impl Kernels {
         unsafe { (self.table.rope)(interleaved, head, cos, sin) }
     }
 
-    /// See `attention::scores`; `keys` are a head's of a page. Rows of `queries` and `out` lie [`ROW_STRIDE`] apart.
+    /// See `attention::scores`; `keys` are a head's of a page. Rows of `queries` and `out` lie [`ROW_STRIDE`] apart. What
+    /// is read after `keys` begins at `next`.
     #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
     pub(crate) fn scores(
         self,
@@ -155,6 +156,7 @@ impl Kernels {
         rows: usize,
         width: usize,
         keys: &[u8],
+        next: *const u8,
         more: bool,
         out: &mut [f32],
     ) {
@@ -163,7 +165,7 @@ impl Kernels {
         assert!(rows == 0 || out.len() >= (rows - 1) * ROW_STRIDE + PAGE_POSITIONS);
         let (queries, keys, out) = (queries.as_ptr(), keys.as_ptr(), out.as_mut_ptr());
         // SAFETY: the machine has the set (`new`), and the sizes are those that the kernel relies on.
-        unsafe { (self.table.scores)(kind, queries, rows, width, keys, more, out) }
+        unsafe { (self.table.scores)(kind, queries, rows, width, keys, next, more, out) }
     }
 
     /// See `attention::softmax`.
@@ -172,12 +174,15 @@ impl Kernels {
         unsafe { (self.table.softmax)(scores, seen, cap) }
     }
 
-    /// See `attention::accumulate`; `values` are rows of whole vectors, rows of `weights` lie [`ROW_STRIDE`] apart.
+    /// See `attention::accumulate`; `values` are rows of whole vectors, rows of `weights` lie [`ROW_STRIDE`] apart. What
+    /// is read after `values` begins at `next`.
+    #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
     pub(crate) fn accumulate(
         self,
         kind: KvType,
         weights: &[f32],
         values: &[u8],
+        next: *const u8,
         width: usize,
         seen: &[Range<usize>],
         sums: &mut [f32],
@@ -189,7 +194,7 @@ impl Kernels {
         assert!(weights.len() >= (seen.len() - 1) * ROW_STRIDE + PAGE_POSITIONS);
         let (weights, values, sums) = (weights.as_ptr(), values.as_ptr(), sums.as_mut_ptr());
         // SAFETY: the machine has the set, and the sizes are those that the kernel relies on.
-        unsafe { (self.table.accumulate)(kind, weights, values, row_bytes, width / LANES, seen, sums) }
+        unsafe { (self.table.accumulate)(kind, weights, values, next, row_bytes, width / LANES, seen, sums) }
     }
 
     /// See `attention::merge`.

@@ -14,6 +14,19 @@ pub(super) type IntPanels = unsafe fn(IntFormat, &[u8], usize, QuantView<'_>, &m
 /// `(format, panel, x, x_stride, out, stride)`
 pub(super) type FloatPanel = unsafe fn(FloatFormat, &[u8], &[f32], usize, &mut [f32], usize);
 
+/// `(kind, queries, rows, width, keys, next, more, out)`
+pub(super) type Scores = unsafe fn(KvType, *const f32, usize, usize, *const u8, *const u8, bool, *mut f32);
+
+/// `(scores, seen, cap)`
+pub(super) type Softmax = unsafe fn(&mut [f32; CHUNK], Range<usize>, Option<f32>) -> [f32; 2];
+
+/// `(kind, weights, values, next, row_bytes, vectors, seen, sums)`
+pub(super) type Accumulate =
+    unsafe fn(KvType, *const f32, *const u8, *const u8, usize, usize, &[Range<usize>], *mut f32);
+
+/// `(state, sums, part_state, part)`
+pub(super) type Merge = unsafe fn(&mut [f32; 2], &mut [f32], [f32; 2], &[f32]);
+
 /// Kernels of one set. Calling one is sound on a machine that has the set, with sizes that `Kernels` checks.
 pub(super) struct Table {
     pub(super) int_panels: IntPanels,
@@ -23,12 +36,10 @@ pub(super) struct Table {
     pub(super) activate: unsafe fn(Activation, &mut [f32], &[f32]),
     pub(super) softcap: unsafe fn(&mut [f32], f32),
     pub(super) rope: unsafe fn(bool, &mut [f32], &[f32], &[f32]),
-    /// `(kind, queries, rows, width, keys, more, out)`
-    pub(super) scores: unsafe fn(KvType, *const f32, usize, usize, *const u8, bool, *mut f32),
-    pub(super) softmax: unsafe fn(&mut [f32; CHUNK], Range<usize>, Option<f32>) -> [f32; 2],
-    /// `(kind, weights, values, row_bytes, vectors, seen, sums)`
-    pub(super) accumulate: unsafe fn(KvType, *const f32, *const u8, usize, usize, &[Range<usize>], *mut f32),
-    pub(super) merge: unsafe fn(&mut [f32; 2], &mut [f32], [f32; 2], &[f32]),
+    pub(super) scores: Scores,
+    pub(super) softmax: Softmax,
+    pub(super) accumulate: Accumulate,
+    pub(super) merge: Merge,
     /// `(kind, page, width, out)`
     pub(super) widen_keys: unsafe fn(KvType, *const u8, usize, *mut f32),
     /// `(kind, page, row_bytes, rows, width, out, stride)`
@@ -103,21 +114,33 @@ macro_rules! table {
                     norms::rope_halves(head, cos, sin);
                 }
             }
+            #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
             $(#[$attribute])*
-            unsafe fn scores(kind: KvType, q: *const f32, rows: usize, w: usize, k: *const u8, more: bool, out: *mut f32) {
+            unsafe fn scores(
+                kind: KvType,
+                q: *const f32,
+                rows: usize,
+                w: usize,
+                k: *const u8,
+                next: *const u8,
+                more: bool,
+                out: *mut f32,
+            ) {
                 use attention::scores;
                 // SAFETY: this function's caller vouches for the set and the pointers; so below.
-                unsafe { with_format!(kind, scores::<$lanes>(q, rows, w, k, more, out)) }
+                unsafe { with_format!(kind, scores::<$lanes>(q, rows, w, k, next, more, out)) }
             }
             $(#[$attribute])*
             unsafe fn softmax(scores: &mut [f32; CHUNK], seen: Range<usize>, cap: Option<f32>) -> [f32; 2] {
                 attention::softmax(scores, seen, cap)
             }
+            #[allow(clippy::too_many_arguments, reason = "a kernel's operands")]
             $(#[$attribute])*
             unsafe fn accumulate(
                 kind: KvType,
                 weights: *const f32,
                 values: *const u8,
+                next: *const u8,
                 row_bytes: usize,
                 vectors: usize,
                 seen: &[Range<usize>],
@@ -125,7 +148,7 @@ macro_rules! table {
             ) {
                 use attention::accumulate;
                 // SAFETY: as above.
-                unsafe { with_format!(kind, accumulate::<$lanes>(weights, values, row_bytes, vectors, seen, sums)) }
+                unsafe { with_format!(kind, accumulate::<$lanes>(weights, values, next, row_bytes, vectors, seen, sums)) }
             }
             $(#[$attribute])*
             unsafe fn merge(state: &mut [f32; 2], sums: &mut [f32], part_state: [f32; 2], part: &[f32]) {

@@ -150,10 +150,10 @@ proptest! {
                 let (mut sums, mut merged) = (vec![0.25; rows.len() * width], vec![0.0; width]);
                 let queries = &queries[rows.start * ROW_STRIDE..];
                 // The elements of a head in two parts.
-                kernels.scores(kind, queries, rows.len(), BLOCK, keys, false, &mut scores);
+                kernels.scores(kind, queries, rows.len(), BLOCK, keys, keys.as_ptr(), false, &mut scores);
                 let keys = &keys[kind.row_bytes(BLOCK).unwrap() * PAGE_POSITIONS..];
                 if width > BLOCK {
-                    kernels.scores(kind, &queries[BLOCK..], rows.len(), width - BLOCK, keys, true, &mut scores);
+                    kernels.scores(kind, &queries[BLOCK..], rows.len(), width - BLOCK, keys, keys.as_ptr(), true, &mut scores);
                 }
                 let unweighted = scores.clone();
                 let mut state = [f32::NEG_INFINITY, 0.0];
@@ -164,7 +164,7 @@ proptest! {
                         kernels.merge(&mut state, &mut merged, part, &queries[..width]);
                     }
                 }
-                kernels.accumulate(kind, &scores, values, width, &seen[rows.clone()], &mut sums);
+                kernels.accumulate(kind, &scores, values, values.as_ptr(), width, &seen[rows.clone()], &mut sums);
                 (unweighted, sums, [&merged[..], &state].concat())
             };
             let expected = run(scalar(), kind, &key_page, &value_page, 0..rows);

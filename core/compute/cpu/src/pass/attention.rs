@@ -144,9 +144,19 @@ impl Pass<'_> {
         }
         let pages =
             scratch.chunk_seen[0].start / PAGE_POSITIONS..scratch.chunk_seen[rows - 1].end.div_ceil(PAGE_POSITIONS);
+        let layout = self.layout;
+        let keys = |page| {
+            let (at, row_bytes) = (layout.keys(h.layer, h.head), layout.key_row_bytes(h.layer));
+            self.page(tile.run, chunk, page, at, row_bytes)
+        };
+        let values = |page| {
+            let (at, row_bytes) = (layout.values(h.layer, h.head), layout.value_row_bytes(h.layer));
+            self.page(tile.run, chunk, page, at, row_bytes)
+        };
         for page in pages.clone() {
+            let next = if page + 1 < pages.end { keys(page + 1) } else { values(pages.start) };
             let seeing = seeing(&scratch.chunk_seen[..rows], page);
-            self.page_scores(h, tile, chunk, page, seeing, scratch);
+            self.page_scores(h, tile, page, [keys(page), next], seeing, scratch);
         }
         for row in 0..rows {
             let seen = scratch.chunk_seen[row].clone();
@@ -156,25 +166,24 @@ impl Pass<'_> {
             }
         }
         scratch.part_sums[..rows * stride].fill(0.0);
-        for page in pages {
+        for page in pages.clone() {
+            let next = values((page + 1).min(pages.end - 1));
             let seeing = seeing(&scratch.chunk_seen[..rows], page);
-            self.page_sums(h, tile, chunk, page, seeing, scratch);
+            self.page_sums(h, tile, page, [values(page), next], seeing, scratch);
         }
     }
 
-    /// Scores of some rows of a tile at the positions of a page of a chunk.
+    /// Scores of some rows of a tile at the positions of a page of a chunk; `next` is read after its keys.
     fn page_scores(
         &self,
         h: Head<'_>,
         tile: Tile,
-        chunk: usize,
         page: usize,
+        [mut keys, next]: [&[u8]; 2],
         rows: Range<usize>,
         scratch: &mut AttentionScratch,
     ) {
-        let (layer, width, mut kind) = (h.layer, h.a.key_width, self.layout.kind());
-        let at = self.layout.keys(layer, h.head);
-        let mut keys = self.page(tile.run, chunk, page, at, self.layout.key_row_bytes(layer));
+        let (width, mut kind) = (h.a.key_width, self.layout.kind());
         if tile.count * h.group >= WIDEN_FROM && kind != KvType::F32 {
             self.kernels.widen_keys(kind, keys, width, &mut scratch.page);
             (kind, keys) = (KvType::F32, float_bytes(&scratch.page));
@@ -186,23 +195,30 @@ impl Pass<'_> {
             let queries = &scratch.queries[(slab * capacity + rows.start) * ROW_STRIDE..];
             let keys = &keys[slab * slab_bytes..];
             let width = (width - slab * SLAB).min(SLAB);
-            self.kernels.scores(kind, queries, rows.len(), width, keys, slab > 0, out);
+            self.kernels.scores(
+                kind,
+                queries,
+                rows.len(),
+                width,
+                keys,
+                next.as_ptr().wrapping_add(slab * slab_bytes),
+                slab > 0,
+                out,
+            );
         }
     }
 
-    /// Adds the values of a page, weighted, to the sums of some rows of a tile.
+    /// Adds the values of a page, weighted, to the sums of some rows of a tile; `next` is read after them.
     fn page_sums(
         &self,
         h: Head<'_>,
         tile: Tile,
-        chunk: usize,
         page: usize,
+        [mut values, next]: [&[u8]; 2],
         rows: Range<usize>,
         scratch: &mut AttentionScratch,
     ) {
-        let (layer, mut width, mut kind) = (h.layer, h.a.value_width, self.layout.kind());
-        let at = self.layout.values(layer, h.head);
-        let mut values = self.page(tile.run, chunk, page, at, self.layout.value_row_bytes(layer));
+        let (mut width, mut kind) = (h.a.value_width, self.layout.kind());
         let start = page * PAGE_POSITIONS;
         let inside = |position: usize| position.clamp(start, start + PAGE_POSITIONS) - start;
         for row in rows.clone() {
@@ -218,7 +234,7 @@ impl Pass<'_> {
         }
         let weights = &scratch.scores[rows.start * ROW_STRIDE + start..];
         let sums = &mut scratch.part_sums[rows.start * width..];
-        self.kernels.accumulate(kind, weights, values, width, seen, sums);
+        self.kernels.accumulate(kind, weights, values, next.as_ptr(), width, seen, sums);
     }
 
     /// The rows of a head in a page of a chunk: those that begin at `at` in every page.

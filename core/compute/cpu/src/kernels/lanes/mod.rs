@@ -42,6 +42,8 @@ pub(crate) trait Lanes: Copy {
     unsafe fn load_bytes(from: *const u8) -> Self;
     /// The low (or high) nibbles of 16 bytes less 8, as floats.
     unsafe fn load_nibbles(from: *const u8, high: bool) -> Self;
+    /// Asks for the line at an address, which need not be one that may be read.
+    unsafe fn prefetch(address: *const u8);
     /// To 16 floats.
     unsafe fn store(self, to: *mut f32);
     /// Rounded to halves, ties to even.

@@ -61,6 +61,12 @@ impl Lanes for Quads {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(address: *const u8) {
+        // SAFETY: it reads nothing.
+        unsafe { asm!("prfm pldl1keep, [{address}]", address = in(reg) address, options(nostack, preserves_flags)) }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: room for 16 floats by the contract.
         unsafe {

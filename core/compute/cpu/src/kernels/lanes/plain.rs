@@ -57,6 +57,9 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(_: *const u8) {}
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: room for 16 floats by the contract.
         unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.0) }

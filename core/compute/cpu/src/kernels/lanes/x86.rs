@@ -55,6 +55,12 @@ impl Lanes for Pair {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(address: *const u8) {
+        // SAFETY: it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: room for 16 floats by the contract.
         unsafe {
@@ -164,6 +170,12 @@ impl Lanes for Wide {
     unsafe fn load_nibbles(from: *const u8, high: bool) -> Self {
         // SAFETY: 16 bytes by the contract.
         Self(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(nibbles(from, high))) })
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(address: *const u8) {
+        // SAFETY: it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
     }
 
     #[inline(always)]
