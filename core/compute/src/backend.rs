@@ -41,6 +41,8 @@ pub struct DeviceInfo {
     pub device: String,
     /// Instruction sets or features in use, for people: `avx512-vnni`, `neon+dotprod`.
     pub features: Vec<String>,
+    /// Worker threads that a model should get when nobody says how many: on a phone, one for each fast core.
+    pub threads: usize,
     /// Whether a row's numbers are the same to the bit whatever else is in the batch.
     pub exact_batches: bool,
 }

@@ -89,7 +89,7 @@ impl Engine {
         let file = source.open()?;
         let spec = Arc::new(read_spec(&file, &SpecOptions { context: options.context })?);
         let plan = LoadPlan {
-            threads: options.thread_count(),
+            threads: options.threads_on(&self.backend.probe()?),
             max_batch: options.batch,
             max_outputs: options.outputs,
             weight_cache: options.weight_cache.as_ref().unwrap_or(&self.weight_cache),

@@ -62,6 +62,11 @@ impl Probe {
         if features.is_empty() { self.device.device.clone() } else { format!("{} ({features})", self.device.device) }
     }
 
+    /// Worker threads of a model that was loaded with these options.
+    pub fn threads(&self, options: &LoadOptions) -> usize {
+        options.threads_on(&self.device)
+    }
+
     /// Forgets everything from position `len` on.
     pub fn truncate(&mut self, len: usize) {
         self.parts.cache.truncate(self.sequence, len);

@@ -19,6 +19,7 @@ use inkling_text::{EncodeOptions, Tokenizer};
 
 use crate::engine::Engine;
 use crate::history::History;
+use crate::options::runnable;
 use crate::outbox::Outbox;
 use crate::sink::TurnSink;
 use crate::{LoadOptions, Session, SessionConfig, SessionError, Turn};
@@ -54,7 +55,7 @@ impl ModelParts {
         let spec = Arc::new(read_spec(&file, &SpecOptions { context: options.context })?);
         let context = options.context_for(spec.context)?;
         let plan = LoadPlan {
-            threads: options.thread_count(),
+            threads: options.threads_on(&backend.probe()?),
             max_batch: options.batch,
             max_outputs: options.outputs,
             weight_cache: options.weight_cache.as_ref().unwrap_or(&WeightCache::Off),
@@ -282,10 +283,12 @@ impl Model {
         self.0.engine.run(|scheduler| (scheduler.decoder().memory(), scheduler.cache_bytes()))
     }
 
-    /// Changes the number of worker threads from the next pass on.
+    /// Changes the number of worker threads from the next pass on, 1 to 512; more than can run at a time are taken as
+    /// so many. Answers do not change, nothing is loaded again, turns go on: it may be called at every token.
     pub fn set_threads(&self, threads: usize) -> Result<(), SessionError> {
         let options = LoadOptions { threads: Some(threads), ..LoadOptions::default() };
         options.validate()?;
+        let threads = runnable(threads);
         self.0.engine.run(move |scheduler| scheduler.decoder().set_threads(threads))
     }
 

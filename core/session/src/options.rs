@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use inkling_base::{Clock, SystemClock};
-use inkling_compute::{KvType, WeightCache};
+use inkling_compute::{DeviceInfo, KvType, WeightCache};
 
 use crate::SessionError;
 
@@ -23,7 +23,8 @@ pub struct LoadOptions {
     pub cache_positions: Option<usize>,
     /// How keys and values are stored.
     pub kv: KvType,
-    /// Worker threads, 1 to 512; `None` takes one for each core.
+    /// Worker threads, 1 to 512; `None` takes what suits the device: on the CPU, one for each fast core. More than
+    /// can run at a time are taken as so many.
     pub threads: Option<usize>,
     /// Tokens of a prompt that run through the model at a time.
     pub batch: usize,
@@ -87,10 +88,9 @@ impl LoadOptions {
         self.context.unwrap_or(USUAL_CONTEXT)
     }
 
-    /// Worker threads in force.
-    pub fn thread_count(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.unwrap_or_else(cores).clamp(1, MOST_THREADS)
+    /// Worker threads in force on a device.
+    pub fn threads_on(&self, device: &DeviceInfo) -> usize {
+        runnable(self.threads.unwrap_or(device.threads))
     }
 
     /// The context for a model that was made for `made_for` positions.
@@ -106,9 +106,29 @@ impl LoadOptions {
     }
 }
 
+/// No more threads than the system runs at a time (quotas and affinity included): workers without a core would only
+/// keep the others waiting, since each phase of a pass ends when the last of them has done its part.
+pub(crate) fn runnable(threads: usize) -> usize {
+    let most = std::thread::available_parallelism().map_or(MOST_THREADS, usize::from);
+    threads.min(most).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_are_the_devices_unless_named_and_never_more_than_can_run() {
+        let device = |threads| DeviceInfo { device: String::new(), features: Vec::new(), threads, exact_batches: true };
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut options = LoadOptions::default();
+        assert_eq!(options.threads_on(&device(1)), 1);
+        assert_eq!(options.threads_on(&device(most + 1)), most);
+        options.threads = Some(most);
+        assert_eq!(options.threads_on(&device(1)), most);
+        options.threads = Some(512);
+        assert_eq!(options.threads_on(&device(1)), most);
+    }
 
     #[test]
     fn refuses_impossible_numbers() {

@@ -110,6 +110,36 @@ fn seeds_repeat_whatever_the_threads_and_chunks() {
 }
 
 #[test]
+fn threads_may_change_at_every_token() {
+    for backend in backends() {
+        let tiny = TinyModel::new(Family::Qwen3);
+        let answer = |change: bool| {
+            let model = load(&*backend, &tiny, &options());
+            let mut options = seeded(3, 40);
+            let ends = model.tokenizer().end_tokens();
+            options.sampling.logit_bias = ends.iter().map(|&end| (end, f32::NEG_INFINITY)).collect();
+            let mut turn = session(&model).stream(QUESTIONS[2], options).unwrap();
+            let (mut text, mut events) = (String::new(), 0);
+            while let Some(event) = turn.next().unwrap() {
+                events += 1;
+                if change {
+                    model.set_threads(1 + events % 2).unwrap();
+                }
+                if let Event::Text(delta) = event {
+                    text += &delta;
+                }
+            }
+            assert!(events > 20);
+            text
+        };
+        assert_eq!(answer(true), answer(false), "{}", backend.name());
+    }
+    let model = load(&Cpu::default(), &TinyModel::new(Family::Llama), &options());
+    model.set_threads(512).unwrap();
+    assert!(model.set_threads(0).is_err() && model.set_threads(513).is_err());
+}
+
+#[test]
 fn greedy_takes_the_arg_max_of_the_logits() {
     for backend in backends() {
         let model = load(&*backend, &TinyModel::new(Family::Llama), &options());

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `cores` | [`Cores`]: classes of cores by speed, and the usual number of threads |
 //! | `isa` | [`Isa`]: instruction sets and which of them this machine has |
 //! | `format` | panel layouts: what the bytes of a packed matrix mean |
 //! | `pack` | matrices of the file become panels, kept in a file for later loads |
@@ -21,6 +22,7 @@
 
 mod activations;
 mod aligned;
+mod cores;
 mod decoder;
 mod format;
 mod isa;
@@ -42,6 +44,7 @@ use crate::kernels::Kernels;
 use crate::model::Model;
 use crate::pool::Pool;
 
+pub use cores::{CoreClass, Cores};
 pub use isa::Isa;
 pub use pack::LAYOUT_VERSION;
 
@@ -87,9 +90,10 @@ impl Backend for Cpu {
 
     fn probe(&self) -> Result<DeviceInfo, ComputeError> {
         let isa = self.isa()?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = Cores::here();
         Ok(DeviceInfo {
-            device: format!("{} CPU with {cores} cores", std::env::consts::ARCH),
+            device: format!("{} CPU with {cores}", std::env::consts::ARCH),
+            threads: cores.default_threads(),
             features: vec![isa.name().to_owned()],
             exact_batches: true,
         })

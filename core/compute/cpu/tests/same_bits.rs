@@ -71,7 +71,7 @@ fn threads_may_change_between_passes() {
     let shape = RandomDecoder { weights: TensorType::Q4_K, ..RandomDecoder::default() };
     let mut decoder = load(&shape, Isa::detect(), 1);
     let expected = bits(&mut *decoder, KvType::F16, 5);
-    for threads in [4, 2, 64, 1, 7] {
+    for threads in [4, 2, 64, 1, 8] {
         decoder.set_threads(threads);
         assert!(bits(&mut *decoder, KvType::F16, 5) == expected, "{threads} threads");
     }

@@ -45,7 +45,8 @@ impl Backend for Reference {
     }
 
     fn probe(&self) -> Result<DeviceInfo, ComputeError> {
-        Ok(DeviceInfo { device: "any CPU".to_owned(), features: Vec::new(), exact_batches: true })
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(DeviceInfo { device: "any CPU".to_owned(), features: Vec::new(), threads, exact_batches: true })
     }
 
     fn load(

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
         checks: figures.checks.into_iter().filter_map(|(count, ms)| Some((count, Rates::of(ms)?))).collect(),
         sessions: None,
         device: probe.device(),
-        threads: load.thread_count(),
+        threads: probe.threads(&load),
         work: probe.work(),
         held: probe.memory(),
         cache_bytes: probe.cache_bytes(),

@@ -1,9 +1,10 @@
 //! Where the workers of a job meet.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::gate::Gate;
+use super::gate::{For, Gate, Patience};
 
 /// The payload with which the others unwind when one worker panicked.
 pub(super) struct Poisoned;
@@ -18,8 +19,8 @@ pub(super) struct Barrier {
 }
 
 impl Barrier {
-    pub(super) fn new() -> Self {
-        Self { gate: Gate::new(), arrived: AtomicUsize::new(0) }
+    pub(super) fn new(patience: &Arc<Patience>) -> Self {
+        Self { gate: Gate::new(patience, For::Workers), arrived: AtomicUsize::new(0) }
     }
 
     pub(super) fn gate(&self) -> &Gate {

@@ -1,7 +1,8 @@
 //! The thread pool: one job at a time, run by every worker; phases of a job meet at a barrier.
 //!
 //! A whole forward pass is one job, so that a token costs one wake-up and a few barriers. Waiting is a bounded spin
-//! (as long as a wake-up would take), then sleep; with more threads than cores nobody spins. The caller is worker 0.
+//! (as long as a wake-up would take, shorter where cores are shared with others), then sleep; with more threads than
+//! cores nobody spins. The caller is worker 0.
 //!
 //! Invariant: [`Pool::run`] returns only when every worker has left the job, also when one of them panicked, so a
 //! job may borrow from the caller.
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use barrier::Barrier;
-use gate::Gate;
+use gate::{For, Gate, Patience};
 pub(crate) use shared::{Shared, SharedSlice};
 
 /// More threads than any device has cores worth using.
@@ -74,12 +75,13 @@ pub(crate) struct Pool {
 impl Pool {
     /// A pool whose jobs run on `threads` threads, at least 1 and at most [`MAX_THREADS`], the caller included.
     pub(crate) fn new(threads: usize) -> Self {
+        let patience = Arc::new(Patience::new());
         let inner = Inner {
-            start: Gate::new(),
+            start: Gate::new(&patience, For::Work),
             finished: AtomicU64::new(0),
-            all_finished: Gate::new(),
+            all_finished: Gate::new(&patience, For::Workers),
             job: UnsafeCell::new(None),
-            barrier: Barrier::new(),
+            barrier: Barrier::new(&patience),
             panic: Mutex::new(None),
         };
         let mut pool = Self { inner: Arc::new(inner), handles: Vec::new(), active: 1, job_number: 0 };
