@@ -11,14 +11,15 @@ use crate::format::BLOCK;
 pub(crate) struct BlockMeta {
     /// What a code of 1 stands for.
     pub(crate) scale: f32,
-    /// `scale · sum`.
+    /// `scale · sum`, for minima.
     pub(crate) scaled_sum: f32,
-    /// `scale · half_sums`.
+    /// The same of the first and the last 16 codes.
     pub(crate) scaled_halves: [f32; 2],
-    /// Sum of the 32 codes.
-    pub(crate) sum: i32,
-    /// Sums of the first and the last 16.
-    pub(crate) half_sums: [i32; 2],
+    /// `-128 · sum`: what is too much in the product with weights whose codes were moved up by 128. For smaller
+    /// offsets, all powers of two, it is shifted.
+    pub(crate) moved: i32,
+    /// The same of the first and the last 16 codes.
+    pub(crate) moved_halves: [i32; 2],
     /// To 32 bytes.
     pub(crate) padding: u32,
 }

@@ -13,6 +13,7 @@
 //! | `scratch` | the buffers of a pass |
 //! | `pass` | a forward pass: the phases that all workers walk through |
 //! | `decoder` | the contract's [`Decoder`] |
+//! | [`roofline`] | kernels beside the machine's limits, for developers |
 //!
 //! Weights stay in the codes that the file holds, activations are quantised to signed bytes in blocks of 32, and dot
 //! products are exact integers; F32, F16 and BF16 weights meet f32 activations. Everything that is rounded is rounded
@@ -31,6 +32,7 @@ mod model;
 mod pack;
 mod pass;
 mod pool;
+pub mod roofline;
 mod scratch;
 #[cfg(test)]
 mod tests_support;

@@ -12,14 +12,15 @@ use inkling_compute::PAGE_POSITIONS;
 use crate::activations::{BlockMeta, QuantView};
 use crate::aligned::{AlignedBytes, AlignedFloats};
 use crate::format::{BLOCK, PANEL_ROWS};
-use crate::kernels::{LANES, ROW_STRIDE, SLAB, scratch_bytes};
+use crate::kernels::{LANES, MAX_PANELS, ROW_STRIDE, SLAB, scratch_bytes};
 use crate::model::Model;
 use crate::pool::Shared;
 
-/// Vectors that are multiplied with a group of panels at a time: few enough for their codes to stay in cache.
-pub(crate) const COLUMN_BLOCK: usize = 96;
-/// Rows of the two panels that are multiplied at a time.
-pub(crate) const PAIR_ROWS: usize = 2 * PANEL_ROWS;
+/// Vectors that are multiplied with a group of panels at a time: enough for unpacking the panels not to matter, few
+/// enough for their products to stay in cache.
+pub(crate) const COLUMN_BLOCK: usize = 256;
+/// Rows of the panels that are multiplied at a time.
+pub(crate) const GROUP_ROWS: usize = MAX_PANELS * PANEL_ROWS;
 /// Query rows (positions times heads of a group) of an attention tile, at least one position.
 pub(crate) const TILE_ROWS: usize = 48;
 
@@ -315,8 +316,8 @@ impl Scratch {
             row: vec![0.0; s.width],
             work: Work {
                 panels: AlignedBytes::zeroed(scratch_bytes(s.columns))?,
-                out: vec![0.0; columns * PAIR_ROWS.max(s.key).max(s.value)],
-                second: vec![0.0; (columns * PAIR_ROWS).max(s.key)],
+                out: vec![0.0; columns * GROUP_ROWS.max(s.key).max(s.value)],
+                second: vec![0.0; (columns * GROUP_ROWS).max(s.key)],
             },
             attention: AttentionScratch::new(rows, s.key, s.value)?,
             best: vec![(0.0, 0); s.max_outputs],
@@ -330,7 +331,7 @@ impl Scratch {
         let columns = COLUMN_BLOCK.min(s.max_batch.max(1));
         let rows = s.tile_rows();
         let local = scratch_bytes(s.columns)
-            + 4 * columns * (PAIR_ROWS.max(s.key).max(s.value) + PAIR_ROWS)
+            + 4 * columns * (GROUP_ROWS.max(s.key).max(s.value) + GROUP_ROWS)
             + AttentionScratch::bytes(rows, s.key, s.value)
             + 8 * (s.max_outputs + s.width);
         inputs

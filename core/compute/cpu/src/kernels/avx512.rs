@@ -16,12 +16,21 @@ table!(
     widen: widen_f16, lanes: Wide
 );
 
-/// With so many vectors a panel is unpacked first.
-const UNPACK_FROM: usize = 8;
-/// How far the read of a single vector's product runs ahead.
+/// With so many vectors panels are unpacked first.
+const UNPACK_FROM: usize = 12;
+/// With so many vectors arithmetic fills the time in which a core would look ahead in memory, so it has to be told to.
+/// With fewer it is faster alone.
+const PREFETCHED: std::ops::RangeInclusive<usize> = 3..=8;
+/// How far ahead.
 const PREFETCH: usize = 3072;
-/// By what codes of an expanded panel are too large.
+/// By what signed codes are too large once they are unsigned.
 const BIAS: i32 = 128;
+
+/// What the codes of an expanded panel are too large by: nothing where nibbles came without an offset, so that no sum
+/// of activations has to be paid back.
+const fn expanded_offset<S: Shape>() -> i32 {
+    if matches!(S::CODES, Codes::Nibbles) && S::OFFSET == 0 { 0 } else { BIAS }
+}
 
 /// Pointers to the operands of a tile; see `Kernels::int_panels` for what they point to.
 #[derive(Clone, Copy)]
@@ -36,6 +45,16 @@ struct Operands {
 }
 
 impl Operands {
+    /// The panels from `panel` on.
+    ///
+    /// # Safety
+    /// There are at least `panel` panels.
+    unsafe fn at_panel(self, panel: usize) -> Self {
+        // SAFETY: inside the operands or one past their end.
+        let panels = unsafe { self.panels.add(panel * self.panel_bytes) };
+        Self { panels, out: self.out.wrapping_add(panel * PANEL_ROWS), ..self }
+    }
+
     /// The same panels with the vectors from `first` on.
     ///
     /// # Safety
@@ -68,10 +87,10 @@ unsafe fn int_panels(
     stride: usize,
 ) {
     let vectors = x.count();
-    let panel_bytes = panels.len() / count.max(1);
+    let blocks = x.columns / BLOCK;
     let operands = Operands {
         panels: panels.as_ptr(),
-        panel_bytes,
+        panel_bytes: panels.len() / count.max(1),
         codes: x.codes.as_ptr(),
         meta: x.meta.as_ptr(),
         columns: x.columns,
@@ -81,83 +100,72 @@ unsafe fn int_panels(
     // SAFETY: the operands are as long as `Kernels::int_panels` checks, for every tile of rows and vectors below.
     unsafe {
         if vectors < UNPACK_FROM {
-            for panel in 0..count {
-                let operands = Operands {
-                    panels: operands.panels.add(panel * panel_bytes),
-                    out: operands.out.add(panel * PANEL_ROWS),
-                    ..operands
-                };
-                with_shape!(format, S => few::<S>(operands, vectors));
-            }
+            with_shape!(format, S => {
+                // One panel after the other: two at a time share broadcasts, but memory is slower at two streams.
+                for panel in 0..count {
+                    sweep::<S, 1, 8>(operands.at_panel(panel), vectors);
+                }
+            });
         } else {
             with_shape!(format, S => {
-                type E = Expanded<false, BIAS, { <S as Shape>::MINS }, { <S as Shape>::HALVES }>;
-                let expanded = x.columns / BLOCK * E::CHUNK_BYTES;
+                type E = Expanded<
+                    false,
+                    { expanded_offset::<S>() },
+                    { <S as Shape>::MINS },
+                    { <S as Shape>::HALVES },
+                >;
+                let expanded = blocks * E::CHUNK_BYTES;
                 for panel in 0..count {
-                    unpack::<S, E>(
-                        operands.panels.add(panel * panel_bytes),
-                        x.columns / BLOCK,
-                        scratch.as_mut_ptr().add(panel * expanded),
-                    );
+                    unpack::<S, E>(operands.at_panel(panel).panels, blocks, scratch.as_mut_ptr().add(panel * expanded));
                 }
                 let operands = Operands { panels: scratch.as_ptr(), panel_bytes: expanded, ..operands };
-                if count == 2 { many::<E, 2>(operands, vectors) } else { many::<E, 1>(operands, vectors) }
+                // Twelve accumulators, twelve sums, the weights and a broadcast: what fits in 32 registers.
+                match count {
+                    1 => sweep::<E, 1, 8>(operands, vectors),
+                    2 => sweep::<E, 2, 6>(operands, vectors),
+                    3 => sweep::<E, 3, 4>(operands, vectors),
+                    _ => sweep::<E, 4, 3>(operands, vectors),
+                }
             });
         }
     }
 }
 
-/// Few vectors: codes are unpacked in registers and used for all of them.
+/// All vectors with `R` panels, `C` at a time.
 ///
 /// # Safety
 /// As [`tile`], for `vectors` vectors.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-unsafe fn few<S: Shape>(operands: Operands, vectors: usize) {
+unsafe fn sweep<S: Shape, const R: usize, const C: usize>(operands: Operands, vectors: usize) {
     let mut done = 0;
-    while done < vectors {
-        // SAFETY: `done + C <= vectors` in every arm.
-        unsafe {
-            let operands = operands.skip(done);
-            done += match vectors - done {
-                1 => tile::<S, 1, 1>(operands),
-                2 => tile::<S, 1, 2>(operands),
-                3 => tile::<S, 1, 3>(operands),
-                _ => tile::<S, 1, 4>(operands),
-            };
+    // SAFETY: no tile has more vectors than are left.
+    unsafe {
+        while vectors - done >= C {
+            tile::<S, R, C>(operands.skip(done));
+            done += C;
+        }
+        if C > 4 && vectors - done >= 4 {
+            tile::<S, R, 4>(operands.skip(done));
+            done += 4;
+        }
+        let rest = operands.skip(done);
+        match vectors - done {
+            1 => tile::<S, R, 1>(rest),
+            2 => tile::<S, R, 2>(rest),
+            3 => tile::<S, R, 3>(rest),
+            _ => {}
         }
     }
 }
 
-/// Many vectors, with `R` expanded panels.
-///
-/// # Safety
-/// As [`tile`], for `vectors` vectors.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
-unsafe fn many<S: Shape, const R: usize>(operands: Operands, vectors: usize) {
-    let mut done = 0;
-    while done < vectors {
-        // SAFETY: `done + C <= vectors` in every arm.
-        unsafe {
-            let operands = operands.skip(done);
-            done += match vectors - done {
-                1 => tile::<S, R, 1>(operands),
-                2 | 3 => tile::<S, R, 2>(operands),
-                4 | 5 => tile::<S, R, 4>(operands),
-                _ => tile::<S, R, 6>(operands),
-            };
-        }
-    }
-}
-
-/// `R` panels by `C` vectors; returns `C`.
+/// `R` panels by `C` vectors.
 ///
 /// # Safety
 /// The machine has the features; `R` panels, `C` vectors and their `C · stride` outputs can be accessed.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 #[inline]
 #[allow(clippy::needless_range_loop, reason = "rows and vectors index several arrays at once")]
-unsafe fn tile<S: Shape, const R: usize, const C: usize>(o: Operands) -> usize {
-    let offset = if matches!(S::CODES, Codes::Levels | Codes::Signed) { BIAS } else { S::OFFSET };
+unsafe fn tile<S: Shape, const R: usize, const C: usize>(o: Operands) {
     let blocks = o.columns / BLOCK;
     let groups = 8 / S::PARTS;
     let mut sums = [[_mm512_setzero_ps(); C]; R];
@@ -166,28 +174,23 @@ unsafe fn tile<S: Shape, const R: usize, const C: usize>(o: Operands) -> usize {
         for block in 0..blocks {
             let (chunk, inner) = (block / S::CHUNK_BLOCKS, block % S::CHUNK_BLOCKS);
             let chunk = o.panels.add(chunk * S::CHUNK_BYTES);
-            if R == 1 && C == 1 {
-                for line in 0..S::CODE_BYTES.div_ceil(64) {
+            if !matches!(S::SCALES, Scales::Float) && PREFETCHED.contains(&C) {
+                for line in 0..S::CODE_BYTES / 64 {
                     let ahead = chunk.wrapping_add(inner * S::CODE_BYTES + line * 64 + PREFETCH);
                     _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
                 }
             }
             for part in 0..S::PARTS {
-                let mut dots = [[_mm512_setzero_si512(); C]; R];
-                if offset != 0 {
-                    let mut start = [_mm512_setzero_si512(); C];
-                    for (c, start) in start.iter_mut().enumerate() {
-                        let meta = &*o.meta.add(c * blocks + block);
-                        let sum = if S::HALVES { meta.half_sums[part] } else { meta.sum };
-                        *start = _mm512_set1_epi32(-offset * sum);
-                    }
-                    dots = [start; R];
+                let mut start = [_mm512_setzero_si512(); C];
+                for c in 0..C {
+                    start[c] = repay::<S>(&*o.meta.add(c * blocks + block), part);
                 }
+                let mut dots = [start; R];
                 for group in part * groups..(part + 1) * groups {
                     let mut weights = [_mm512_setzero_si512(); R];
-                    for (r, weights) in weights.iter_mut().enumerate() {
+                    for r in 0..R {
                         let codes = chunk.add(r * o.panel_bytes + S::HEAD_BYTES + inner * S::CODE_BYTES);
-                        *weights = load_codes::<S>(codes, group);
+                        weights[r] = load_codes::<S>(codes, group);
                     }
                     for c in 0..C {
                         let four = o.codes.add(c * o.columns + block * BLOCK + group * 4);
@@ -213,13 +216,26 @@ unsafe fn tile<S: Shape, const R: usize, const C: usize>(o: Operands) -> usize {
                 }
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            for (c, sums) in sums.iter().enumerate() {
-                _mm512_storeu_ps(o.out.add(c * o.stride + r * PANEL_ROWS), *sums);
+        for r in 0..R {
+            for c in 0..C {
+                _mm512_storeu_ps(o.out.add(c * o.stride + r * PANEL_ROWS), sums[r][c]);
             }
         }
     }
-    C
+}
+
+/// What a dot product starts from, because codes are too large by an offset.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
+#[inline]
+fn repay<S: Shape>(meta: &BlockMeta, part: usize) -> __m512i {
+    let offset = if matches!(S::CODES, Codes::Levels | Codes::Signed) { BIAS } else { S::OFFSET };
+    let moved = _mm512_set1_epi32(if S::HALVES { meta.moved_halves[part] } else { meta.moved });
+    match offset {
+        0 => _mm512_setzero_si512(),
+        BIAS => moved,
+        // Offsets are powers of two, so the shift is exact.
+        _ => _mm512_sra_epi32(moved, _mm_cvtsi32_si128((BIAS / offset).trailing_zeros() as i32)),
+    }
 }
 
 /// Unsigned codes of four columns of 16 rows.
@@ -280,8 +296,9 @@ unsafe fn load_scales<S: Shape>(chunk: *const u8, block: usize, part: usize, kin
 /// `from` points to a panel of `blocks` blocks, `to` to room for it in layout `E`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
 unsafe fn unpack<S: Shape, E: Shape>(from: *const u8, blocks: usize, to: *mut u8) {
-    let more = if matches!(S::CODES, Codes::Nibbles) { BIAS - S::OFFSET } else { 0 };
-    let more = _mm512_set1_epi8(more as i8);
+    // Signed codes are moved up as they are loaded.
+    let more = if matches!(S::CODES, Codes::Nibbles) { E::OFFSET - S::OFFSET } else { 0 };
+    let shift = _mm512_set1_epi8(more as i8);
     // SAFETY: both layouts' constants keep the accesses inside their chunks.
     unsafe {
         for block in 0..blocks {
@@ -296,7 +313,7 @@ unsafe fn unpack<S: Shape, E: Shape>(from: *const u8, blocks: usize, to: *mut u8
             }
             for group in 0..8 {
                 let codes = load_codes::<S>(chunk.add(S::HEAD_BYTES + inner * S::CODE_BYTES), group);
-                let codes = _mm512_add_epi8(codes, more);
+                let codes = if more == 0 { codes } else { _mm512_add_epi8(codes, shift) };
                 _mm512_storeu_si512(to.add(E::HEAD_BYTES + group * 64).cast(), codes);
             }
         }

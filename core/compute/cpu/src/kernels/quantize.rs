@@ -39,8 +39,8 @@ pub(crate) fn quantize(x: &[f32], codes: &mut [i8], meta: &mut [BlockMeta]) {
             scale,
             scaled_sum: scale * sum as f32,
             scaled_halves: [scale * sums[0] as f32, scale * sums[1] as f32],
-            sum,
-            half_sums: sums,
+            moved: sum.wrapping_mul(-128),
+            moved_halves: sums.map(|sum| sum.wrapping_mul(-128)),
             padding: 0,
         };
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use inkling_compute::{Activation, KvType, PAGE_POSITIONS};
 use proptest::prelude::*;
 
-use super::{CHUNK, Kernels, ROW_STRIDE, float_bytes, scratch_bytes};
+use super::{CHUNK, Kernels, MAX_PANELS, ROW_STRIDE, float_bytes, scratch_bytes};
 use crate::activations::{BlockMeta, QuantView};
 use crate::format::{BLOCK, FloatFormat, IntFormat, PANEL_ROWS, PanelFormat};
 use crate::isa::Isa;
@@ -59,7 +59,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn int_panels(seed in any::<u64>(), vectors in 1_usize..23, chunks in 1_usize..5, count in 1_usize..3, gap in 0_usize..3) {
+    fn int_panels(seed in any::<u64>(), vectors in 1_usize..23, chunks in 1_usize..5, count in 1_usize..=MAX_PANELS, gap in 0_usize..3) {
         for format in FORMATS {
             let columns = chunks * format.chunk_blocks() * BLOCK;
             let panels = panels(format, count, columns, seed);
@@ -241,8 +241,9 @@ fn quantised_vectors_are_close_and_their_sums_are_right() {
     let (codes, meta) = quantised(scalar(), &x);
     for ((x, codes), meta) in x.chunks(BLOCK).zip(codes.chunks(BLOCK)).zip(&meta) {
         let total = |codes: &[i8]| codes.iter().map(|&code| i32::from(code)).sum::<i32>();
-        assert_eq!([meta.sum, meta.half_sums[0], meta.half_sums[1]], [codes, &codes[..16], &codes[16..]].map(total));
-        assert_eq!(meta.scaled_sum, meta.scale * meta.sum as f32);
+        let moved = [codes, &codes[..16], &codes[16..]].map(|codes| -128 * total(codes));
+        assert_eq!([meta.moved, meta.moved_halves[0], meta.moved_halves[1]], moved);
+        assert_eq!(meta.scaled_sum, meta.scale * total(codes) as f32);
         assert!(codes.iter().any(|code| code.abs() == 127));
         for (x, &code) in x.iter().zip(codes) {
             assert!((x - meta.scale * f32::from(code)).abs() <= meta.scale * 0.500_01);

@@ -1,31 +1,25 @@
-//! The head, for wanted rows alone; for an arg-max no logit leaves the worker that computed it.
-
-use inkling_compute::Want;
+//! The head; only wanted rows are left by then. For an arg-max no logit leaves the worker that computed it.
 
 use super::{Pass, Sink, Walk, add_bias};
 use crate::format::PANEL_ROWS;
 use crate::model::PackedNorm;
-use crate::scratch::{Local, PAIR_ROWS};
+use crate::scratch::{GROUP_ROWS, Local};
 
 impl Pass<'_> {
     pub(super) fn head(&self, walk: &mut Walk<'_>, local: &mut Local, post_norm: Option<&PackedNorm>) {
-        let rows = self.want.rows();
-        if rows.is_empty() || matches!(self.want, Want::Nothing) {
-            return;
-        }
         let linear = &self.model.head;
         let (matrix, vocabulary) = (&linear.matrix, self.model.spec.vocabulary);
         let norm = &self.model.final_norm;
-        self.input(walk, &mut local.own, &mut local.row, post_norm, norm, matrix.is_int(), Some(rows));
+        self.input(walk, &mut local.own, &mut local.row, post_norm, norm, matrix.is_int());
         let Local { own, work, best, .. } = local;
         best.fill((f32::NEG_INFINITY, u32::MAX));
-        let all = self.normed(own, rows.len());
-        self.panel_pieces(walk, matrix.panels(), rows.len(), |panel, panels, first, count| {
+        let all = self.normed(own, walk.rows);
+        self.panel_pieces(walk, matrix.panels(), walk.rows, |panel, panels, first, count| {
             let unpacked = work.panels.as_mut_slice();
-            self.multiply(matrix, panel, panels, all.slice(first, count), unpacked, &mut work.out, PAIR_ROWS);
+            self.multiply(matrix, panel, panels, all.slice(first, count), unpacked, &mut work.out, GROUP_ROWS);
             let token = panel * PANEL_ROWS;
             let tokens = (vocabulary - token).min(panels * PANEL_ROWS);
-            for (row, out) in (first..first + count).zip(work.out.chunks_exact_mut(PAIR_ROWS)) {
+            for (row, out) in (first..first + count).zip(work.out.chunks_exact_mut(GROUP_ROWS)) {
                 let out = &mut out[..tokens];
                 add_bias(&linear.bias, token, out);
                 self.finish_logits(out);

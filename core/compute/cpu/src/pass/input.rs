@@ -5,7 +5,7 @@ use crate::model::PackedNorm;
 use crate::scratch::{InputRow, Inputs, padded};
 
 impl Pass<'_> {
-    /// Norms the hidden states of all tokens (or of `rows`), for [`Pass::normed`] to find.
+    /// Norms the hidden states of all rows, for [`Pass::normed`] to find.
     ///
     /// With `post_norm`, the normed outputs of the part before are added to the hidden states first, into the other
     /// buffer. A single token is normed by each worker for itself, which is faster than meeting.
@@ -18,21 +18,19 @@ impl Pass<'_> {
         post_norm: Option<&PackedNorm>,
         norm: &PackedNorm,
         quantise: bool,
-        rows: Option<&[usize]>,
     ) {
-        let token = |index: usize| rows.map_or(index, |rows| rows[index]);
-        let count = rows.map_or(self.batch.len(), <[usize]>::len);
+        let count = walk.rows;
         let stride = padded(self.model.spec.width);
         if count == 1 {
             // SAFETY: the worker's own.
             let target = unsafe { own.write(0..stride) };
             let publish = walk.worker.index == 0;
-            self.norm_row(walk.current, token(0), post_norm, norm, row, target, quantise, publish);
+            self.norm_row(walk.current, 0, post_norm, norm, row, target, quantise, publish);
         } else {
             self.pieces(walk, count, 1, |index| {
                 // SAFETY: this piece is the only one to touch this row.
                 let target = unsafe { self.scratch.normed.write(index * stride..(index + 1) * stride) };
-                self.norm_row(walk.current, token(index), post_norm, norm, row, target, quantise, true);
+                self.norm_row(walk.current, index, post_norm, norm, row, target, quantise, true);
             });
             walk.meet();
         }

@@ -25,31 +25,36 @@ mod residual;
 pub(crate) use head::better;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use inkling_compute::{Batch, KvLayout, Want};
 
-use crate::format::{PANEL_ROWS, PanelFormat};
+use crate::format::{BLOCK, PANEL_ROWS, PanelFormat};
 use crate::kernels::{CHUNK, Kernels, MAX_PANELS};
 use crate::model::{Model, rope_table};
 use crate::pack::PackedMatrix;
-use crate::pool::{SharedSlice, Worker};
+use crate::pool::{Shared, SharedSlice, Worker};
 use crate::scratch::{COLUMN_BLOCK, Input, Inputs, Scratch, padded};
 
+/// With so many tokens a piece takes as many panels as a kernel can.
+const FEW: usize = 16;
 /// Meetings of a layer, at most; each phase between two of them has a counter.
 pub(crate) const LAYER_PHASES: usize = 8;
 /// Phases outside of layers, at most.
 pub(crate) const OTHER_PHASES: usize = 4;
 
-/// Hands out the pieces of a phase.
+/// Ranges that the pieces of a phase are cut into; with more workers some share one.
+const LANES: usize = 16;
+
+/// Hands out the pieces of a phase: how many of each lane are taken.
 #[derive(Default)]
 #[repr(align(64))]
-pub(crate) struct Counter(AtomicUsize);
+pub(crate) struct Counter([AtomicU32; LANES]);
 
 impl Counter {
     /// For the next pass, while no worker is in one.
     pub(crate) fn reset(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.0.iter().for_each(|lane| lane.store(0, Ordering::Relaxed));
     }
 }
 
@@ -133,6 +138,8 @@ struct Walk<'w> {
     phase: usize,
     /// Which of the two hidden buffers holds the states.
     current: usize,
+    /// Rows of the batch that are still computed: all of them until [`Pass::keep_wanted`].
+    rows: usize,
 }
 
 impl Walk<'_> {
@@ -148,27 +155,59 @@ impl Pass<'_> {
     pub(crate) fn run(&self, worker: &Worker<'_>) {
         let mut local = self.scratch.locals[worker.index].lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let local = &mut *local;
-        let mut walk = Walk { worker, phase: 0, current: 0 };
+        let mut walk = Walk { worker, phase: 0, current: 0, rows: self.batch.len() };
         self.embed(&mut walk);
         let mut post_norm = None;
         for (index, layer) in self.model.layers.iter().enumerate() {
             let attention = &layer.attention;
             let matrices = [&attention.query, &attention.key, &attention.value].map(|linear| &linear.matrix);
             let ints = matrices.iter().any(|matrix| matrix.is_int());
-            self.input(&mut walk, &mut local.own, &mut local.row, post_norm, &layer.mixer_norm, ints, None);
+            self.input(&mut walk, &mut local.own, &mut local.row, post_norm, &layer.mixer_norm, ints);
             self.heads(&mut walk, local, index, attention);
+            let last = index + 1 == self.model.layers.len();
+            if last && self.want.rows().is_empty() {
+                // All that was wanted is in the cache.
+                return;
+            }
             self.attention(&mut walk, local, index, attention);
+            if last {
+                self.keep_wanted(&mut walk, padded(attention.output.matrix.columns));
+            }
             self.residual(&mut walk, local, &attention.output, &self.scratch.mixed, layer.mixer_post_norm.is_some());
 
             let feed_forward = &layer.feed_forward;
             let ints = feed_forward.gate.matrix.is_int() || feed_forward.up.matrix.is_int();
             let norm = &layer.feed_forward_norm;
-            self.input(&mut walk, &mut local.own, &mut local.row, layer.mixer_post_norm.as_ref(), norm, ints, None);
+            self.input(&mut walk, &mut local.own, &mut local.row, layer.mixer_post_norm.as_ref(), norm, ints);
             self.gate_and_up(&mut walk, local, feed_forward);
             post_norm = layer.feed_forward_post_norm.as_ref();
             self.residual(&mut walk, local, &feed_forward.down, &self.scratch.gated, post_norm.is_some());
         }
         self.head(&mut walk, local, post_norm);
+    }
+
+    /// Behind the last attention rows do not see each other any more: those that nobody asked for are dropped, the
+    /// others move up. `width` is that of a row that attention has left.
+    fn keep_wanted(&self, walk: &mut Walk<'_>, width: usize) {
+        let wanted = self.want.rows();
+        if wanted.len() == walk.rows {
+            return;
+        }
+        walk.rows = wanted.len();
+        if walk.worker.index == 0 {
+            let (hidden_width, blocks) = (self.model.spec.width, width / BLOCK);
+            for (to, &from) in wanted.iter().enumerate().filter(|&(to, &from)| to != from) {
+                // SAFETY: written before the last meeting, and nobody else reads or writes rows before the next one;
+                // rows ascend, so `from` is behind `to` and not yet overwritten.
+                unsafe {
+                    move_row(&self.scratch.hidden[walk.current], hidden_width, from, to);
+                    move_row(&self.scratch.mixed.floats, width, from, to);
+                    move_row(&self.scratch.mixed.codes, width, from, to);
+                    move_row(&self.scratch.mixed.meta, blocks, from, to);
+                }
+            }
+        }
+        walk.meet();
     }
 
     /// Token embeddings and rope tables.
@@ -198,19 +237,26 @@ impl Pass<'_> {
     }
 
     /// Does pieces `0..total` of the current phase, `chunk` at a time, until none are left.
+    ///
+    /// Each worker begins with a range of its own, so that it reads weights in one long stretch, and helps the next
+    /// when that is done.
     fn pieces(&self, walk: &Walk<'_>, total: usize, chunk: usize, mut piece: impl FnMut(usize)) {
-        let counter = &self.counters[walk.phase].0;
-        loop {
-            let first = counter.fetch_add(chunk, Ordering::Relaxed);
-            if first >= total {
-                return;
+        let taken = &self.counters[walk.phase].0;
+        let lanes = walk.worker.count.min(LANES);
+        for lane in (0..lanes).map(|turn| (walk.worker.index + turn) % lanes) {
+            let (start, end) = (lane * total / lanes, (lane + 1) * total / lanes);
+            loop {
+                let first = start + taken[lane].fetch_add(chunk as u32, Ordering::Relaxed) as usize;
+                if first >= end {
+                    break;
+                }
+                (first..(first + chunk).min(end)).for_each(&mut piece);
             }
-            (first..(first + chunk).min(total)).for_each(&mut piece);
         }
     }
 
-    /// Pairs of panels of a matrix that is not cut into groups, by blocks of columns: pieces that follow each other
-    /// share weights. The piece gets the first panel, the number of panels, the first column and the number of columns.
+    /// Panels of a matrix that is not cut into groups, some at a time, by blocks of columns. The piece gets the first
+    /// panel, the number of panels, the first column and the number of columns.
     fn panel_pieces(
         &self,
         walk: &Walk<'_>,
@@ -218,14 +264,12 @@ impl Pass<'_> {
         columns: usize,
         mut piece: impl FnMut(usize, usize, usize, usize),
     ) {
-        let pairs = panels.div_ceil(MAX_PANELS);
+        // Few columns: small pieces even out best. Many: they share what was unpacked.
+        let group = if columns < FEW { 2 } else { MAX_PANELS };
         let blocks = columns.div_ceil(COLUMN_BLOCK);
-        let total = pairs * blocks;
-        // About eight turns a worker: enough to even out, few enough to read weights in long stretches.
-        let chunk = (total / (8 * walk.worker.count)).max(1);
-        self.pieces(walk, total, chunk, |index| {
-            let (first, column) = (index / blocks * MAX_PANELS, index % blocks * COLUMN_BLOCK);
-            piece(first, (panels - first).min(MAX_PANELS), column, (columns - column).min(COLUMN_BLOCK));
+        self.pieces(walk, panels.div_ceil(group) * blocks, 1, |index| {
+            let (first, column) = (index / blocks * group, index % blocks * COLUMN_BLOCK);
+            piece(first, (panels - first).min(group), column, (columns - column).min(COLUMN_BLOCK));
         });
     }
 
@@ -262,6 +306,17 @@ impl Pass<'_> {
         // SAFETY: written before the last meeting, or by this worker; nobody writes until all have met again.
         unsafe { inputs.read(count, padded(self.model.spec.width)) }
     }
+}
+
+/// Copies a row of `width` elements over another.
+///
+/// # Safety
+/// As [`Shared::read`] for row `from` and [`Shared::write`] for row `to`, which is another.
+unsafe fn move_row<T: Copy + Default>(rows: &Shared<T>, width: usize, from: usize, to: usize) {
+    debug_assert_ne!(from, to);
+    // SAFETY: passed on to the caller.
+    let (from, to) = unsafe { (rows.read(from * width..(from + 1) * width), rows.write(to * width..(to + 1) * width)) };
+    to.copy_from_slice(from);
 }
 
 /// Adds a bias, where there is one.

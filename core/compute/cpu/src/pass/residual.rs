@@ -3,7 +3,7 @@
 use super::{Pass, Walk, add_bias};
 use crate::format::PANEL_ROWS;
 use crate::model::PackedLinear;
-use crate::scratch::{Inputs, Local, PAIR_ROWS, padded};
+use crate::scratch::{GROUP_ROWS, Inputs, Local, padded};
 
 impl Pass<'_> {
     /// Adds `linear · inputs` to the hidden states, or, where it is to be normed first, leaves it in
@@ -16,17 +16,17 @@ impl Pass<'_> {
         inputs: &Inputs,
         normed_later: bool,
     ) {
-        let (tokens, width) = (self.batch.len(), self.model.spec.width);
+        let (tokens, width) = (walk.rows, self.model.spec.width);
         let matrix = &linear.matrix;
         // SAFETY: written before the last meeting; this phase writes hidden states or outputs only.
         let input = unsafe { inputs.read(tokens, padded(matrix.columns)) };
         let work = &mut local.work;
         self.panel_pieces(walk, matrix.panels(), tokens, |panel, panels, first, count| {
             let unpacked = work.panels.as_mut_slice();
-            self.multiply(matrix, panel, panels, input.slice(first, count), unpacked, &mut work.out, PAIR_ROWS);
+            self.multiply(matrix, panel, panels, input.slice(first, count), unpacked, &mut work.out, GROUP_ROWS);
             let row = panel * PANEL_ROWS;
             let rows = (matrix.rows - row).min(panels * PANEL_ROWS);
-            for (token, out) in (first..first + count).zip(work.out.chunks_exact_mut(PAIR_ROWS)) {
+            for (token, out) in (first..first + count).zip(work.out.chunks_exact_mut(GROUP_ROWS)) {
                 let out = &mut out[..rows];
                 add_bias(&linear.bias, row, out);
                 let at = token * width + row..token * width + row + rows;
