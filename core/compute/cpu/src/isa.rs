@@ -23,11 +23,13 @@ pub enum Isa {
     Neon,
     /// AArch64 with `sdot` (Armv8.2 and later, all recent phones).
     NeonDot,
+    /// AArch64 with `sdot` and `smmla` (Armv8.6 and later).
+    NeonI8mm,
 }
 
 impl Isa {
     /// All of them, the best of each architecture last.
-    pub const ALL: [Self; 5] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon, Self::NeonDot];
+    pub const ALL: [Self; 6] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon, Self::NeonDot, Self::NeonI8mm];
 
     /// The name that users type.
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Isa {
             Self::Avx512 => "avx512-vnni",
             Self::Neon => "neon",
             Self::NeonDot => "neon-dotprod",
+            Self::NeonI8mm => "neon-i8mm",
         }
     }
 
@@ -61,13 +64,19 @@ impl Isa {
             Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[cfg(target_arch = "aarch64")]
             Self::NeonDot => Self::Neon.is_available() && std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonI8mm => Self::NeonDot.is_available() && std::arch::is_aarch64_feature_detected!("i8mm"),
             #[allow(unreachable_patterns, reason = "which arms exist depends on the target")]
             _ => false,
         }
     }
 
-    /// The best that this machine has.
+    /// The best that this machine has. Where that cannot be known from its features, a short measurement decides.
     pub fn detect() -> Self {
+        #[cfg(target_arch = "aarch64")]
+        if Self::NeonI8mm.is_available() {
+            return crate::kernels::fastest_neon();
+        }
         Self::ALL.into_iter().rev().find(|isa| isa.is_available()).unwrap_or(Self::Scalar)
     }
 

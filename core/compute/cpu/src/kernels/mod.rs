@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `scalar` | plain Rust, the twin that the others are tested against |
-//! | `avx2`, `avx512`, `neon` | products of integer panels; `neon` with and without `sdot` |
+//! | `avx2`, `avx512`, `neon` | products of integer panels; `neon` alone, with `sdot`, with `smmla` |
 //! | `lanes` | 16 floats as a set holds them, for tiles that must stay in registers |
 //! | `attention`, `cache` | scores, softmax, weighted sums; how pages hold keys and values |
 //! | `norms`, `elementwise`, `quantize`, `float_panel` | other float work, written once and compiled for each set |
@@ -30,6 +30,8 @@ pub(crate) mod limits;
 pub(crate) mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::fastest as fastest_neon;
 mod norms;
 mod quantize;
 mod scalar;
@@ -60,7 +62,12 @@ pub(crate) struct Kernels {
 
 /// Bytes of scratch that [`Kernels::int_panels`] needs for matrices of so many columns.
 pub(crate) fn scratch_bytes(columns: usize) -> usize {
-    MAX_PANELS * expanded_bytes(columns / BLOCK)
+    let blocks = columns / BLOCK;
+    #[cfg(target_arch = "aarch64")]
+    let more = neon::more_scratch(blocks);
+    #[cfg(not(target_arch = "aarch64"))]
+    let more = 0;
+    MAX_PANELS * expanded_bytes(blocks) + more
 }
 
 impl Kernels {
@@ -75,6 +82,8 @@ impl Kernels {
             Isa::Neon => &neon::PLAIN,
             #[cfg(target_arch = "aarch64")]
             Isa::NeonDot => &neon::DOT,
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm => &neon::MATRIX,
             _ => &scalar::TABLE,
         };
         Ok(Self { table })
