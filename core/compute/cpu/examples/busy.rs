@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want, Weights};
+use inkling_compute::{Backend, Batch, Decoder, KvType, LoadPlan, Output, Run, Want, WeightCache, Weights};
 use inkling_compute_cpu::Cpu;
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, read_spec};
@@ -37,7 +37,14 @@ fn main() {
     let file = Arc::new(Gguf::open(arguments[0].as_ref()).unwrap());
     let spec = read_spec(&file, &SpecOptions::default()).unwrap();
     let cancel = CancelToken::new();
-    let plan = LoadPlan { threads: cores, max_batch: 1, max_outputs: 1, cancel: &cancel, progress: &|_| {} };
+    let plan = LoadPlan {
+        threads: cores,
+        max_batch: 1,
+        max_outputs: 1,
+        weight_cache: &WeightCache::Off,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     let mut decoder = Cpu::default().load(Arc::new(spec), Weights::new(file), &plan).unwrap();
     round(&mut *decoder); // A first touch of every weight: not counted.
 

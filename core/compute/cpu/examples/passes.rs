@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use inkling_base::CancelToken;
-use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, Run, Want, Weights};
+use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, Run, Want, WeightCache, Weights};
 use inkling_compute_cpu::{Cpu, CpuOptions};
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, read_spec};
@@ -21,7 +21,14 @@ fn main() {
     let vocabulary = spec.vocabulary as u32;
     let cancel = CancelToken::new();
     // The same buffers whatever the lengths, so that runs differ in nothing else.
-    let plan = LoadPlan { threads: 1, max_batch: 512, max_outputs: 1, cancel: &cancel, progress: &|_| {} };
+    let plan = LoadPlan {
+        threads: 1,
+        max_batch: 512,
+        max_outputs: 1,
+        weight_cache: &WeightCache::Off,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     let mut decoder = Cpu::new(options).load(Arc::new(spec), Weights::new(file), &plan).unwrap();
     let tokens: Vec<u32> = (0..prompt.max(answer) as u32).map(|i| i * 7919 % vocabulary).collect();
     let mut kv = decoder.new_cache(KvType::F16, 1024).unwrap();
