@@ -47,7 +47,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("ureq", &["inkling-store", "inkling-router"]),
     ("reqwest", &[]),
     ("hyper", &[]),
-    ("memmap2", &["inkling-gguf"]),
+    ("memmap2", &["inkling-gguf", "inkling-compute-cpu"]),
     ("twox-hash", &["inkling-compute-cpu"]),
     ("minijinja", &["inkling-text"]),
     ("tokenizers", &["inkling-text"]),

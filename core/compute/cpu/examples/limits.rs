@@ -1,39 +1,21 @@
 //! What this machine can do at most, to hold measured speeds against: multiply-adds of int8 dot products, and bytes
 //! read from memory. One line of JSON:
 //! `cargo run --release -p inkling-compute-cpu --example limits -- [THREADS]` (without a number: all cores).
-//!
-//! Both are the best of several short runs, because a limit is what nothing disturbs. Memory is read in pages of 2 MiB
-//! where the system gives them: with pages of 4 KiB the reads of one core wait for translations on some machines.
 #![allow(clippy::unwrap_used)]
 
-use std::hint::black_box;
-use std::time::Instant;
-
 use inkling_compute_cpu::Isa;
-use memmap2::{Advice, MmapMut};
-
-/// Bytes that a thread reads: more than any cache holds.
-const BUFFER: usize = 192 << 20;
-/// Times that a limit is measured.
-const ROUNDS: usize = 5;
-/// Dot-product instructions of a run of a thread.
-const DOTS: usize = 120_000_000;
-
-/// A loop of so many dot products.
-type Dots = fn(usize) -> i32;
+use inkling_compute_cpu::roofline::limits::{Memory, multiply_adds};
 
 fn main() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = std::env::args().nth(1).map_or(cores, |threads| threads.parse().unwrap());
-    let peaks: Vec<String> = Isa::available()
-        .filter_map(|isa| Some((isa, dot_kernel(isa)?)))
-        .map(|(isa, (kernel, per_dot))| format!("\"{isa}\": {:.1}", peak(kernel, per_dot, threads)))
-        .collect();
+    let peaks: Vec<String> =
+        Isa::available().filter_map(|isa| Some(format!("\"{isa}\": {:.1}", multiply_adds(isa, threads)?))).collect();
     let counts = if threads == 1 { vec![1] } else { vec![1, threads] };
     let bandwidth = |huge: bool| {
-        let buffers: Vec<MmapMut> = (0..threads).map(|_| buffer(huge)).collect();
+        let memory = Memory::new(threads, huge).unwrap();
         let figures: Vec<String> =
-            counts.iter().map(|&count| format!("\"{count}\": {:.2}", read_speed(&buffers[..count]))).collect();
+            counts.iter().map(|&count| format!("\"{count}\": {:.2}", memory.read(count))).collect();
         figures.join(", ")
     };
     println!(
@@ -42,167 +24,4 @@ fn main() {
         bandwidth(true),
         bandwidth(false)
     );
-}
-
-/// The most billions of multiply-adds a second that `threads` threads reach together.
-fn peak(kernel: Dots, macs_per_dot: usize, threads: usize) -> f64 {
-    let run = || {
-        let start = Instant::now();
-        std::thread::scope(|scope| {
-            (0..threads).for_each(|_| drop(scope.spawn(|| black_box(kernel(black_box(DOTS))))));
-        });
-        (threads * DOTS * macs_per_dot) as f64 / start.elapsed().as_secs_f64() / 1e9
-    };
-    (0..ROUNDS).map(|_| run()).fold(0.0, f64::max)
-}
-
-/// The most billions of bytes a second that one thread a buffer reads.
-fn read_speed(buffers: &[MmapMut]) -> f64 {
-    let run = || {
-        let start = Instant::now();
-        std::thread::scope(|scope| {
-            buffers.iter().for_each(|buffer| drop(scope.spawn(|| black_box(read(black_box(buffer))))));
-        });
-        (buffers.len() * BUFFER) as f64 / start.elapsed().as_secs_f64() / 1e9
-    };
-    (0..2 * ROUNDS).map(|_| run()).fold(0.0, f64::max)
-}
-
-/// Memory that has been written once, in large pages if `huge`.
-fn buffer(huge: bool) -> MmapMut {
-    let mut buffer = MmapMut::map_anon(BUFFER).unwrap();
-    // Best effort: a system without large pages gives small ones.
-    #[cfg(target_os = "linux")]
-    let _ = buffer.advise(if huge { Advice::HugePage } else { Advice::NoHugePage });
-    buffer.fill(1);
-    buffer
-}
-
-/// Reads all of `bytes`.
-fn read(bytes: &[u8]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") {
-        // SAFETY: the instructions are there.
-        return unsafe { x86::read_avx512(bytes) };
-    } else if is_x86_feature_detected!("avx2") {
-        // SAFETY: the instructions are there.
-        return unsafe { x86::read_avx2(bytes) };
-    }
-    let (words, _) = bytes.as_chunks::<64>();
-    let mut sums = [0_u64; 8];
-    for chunk in words {
-        for (sum, word) in sums.iter_mut().zip(chunk.as_chunks::<8>().0) {
-            *sum ^= u64::from_le_bytes(*word);
-        }
-    }
-    sums.iter().fold(0, |all, sum| all ^ sum)
-}
-
-/// A loop of so many int8 dot products, and the multiply-adds of each; `None` where there is no such instruction.
-fn dot_kernel(isa: Isa) -> Option<(Dots, usize)> {
-    match isa {
-        // SAFETY: only the sets that this machine has are asked for.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Some((|count| unsafe { x86::dots_avx512(count) }, 64)),
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Some((|count| unsafe { x86::dots_avx2(count) }, 32)),
-        // SAFETY: as above.
-        #[cfg(target_arch = "aarch64")]
-        Isa::NeonDot => Some((|count| unsafe { arm::dots(count) }, 16)),
-        _ => None,
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::asm;
-    use std::arch::x86_64::*;
-
-    /// Independent sums: more than the instruction's latency hides.
-    const SUMS: usize = 12;
-
-    /// `vpdpbusd` on whole registers.
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) fn dots_avx512(count: usize) -> i32 {
-        let (x, y) = (_mm512_set1_epi8(3), _mm512_set1_epi8(1));
-        let mut sums = [_mm512_setzero_si512(); SUMS];
-        for _ in 0..count / SUMS {
-            sums.iter_mut().for_each(|sum| *sum = _mm512_dpbusd_epi32(*sum, x, y));
-            // SAFETY: no instruction; it keeps the loop from being computed at compile time.
-            unsafe { asm!("", options(nomem, nostack, preserves_flags)) };
-        }
-        _mm512_reduce_add_epi32(sums.into_iter().fold(_mm512_setzero_si512(), |a, b| _mm512_add_epi32(a, b)))
-    }
-
-    /// What AVX2 has for it: `vpmaddubsw`, `vpmaddwd`, `vpaddd`.
-    #[target_feature(enable = "avx2")]
-    pub(super) fn dots_avx2(count: usize) -> i32 {
-        let mut x = _mm256_set1_epi8(3);
-        let (y, ones) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1));
-        let mut sums = [_mm256_setzero_si256(); SUMS];
-        for _ in 0..count / SUMS {
-            for sum in &mut sums {
-                // SAFETY: no instruction; the products are computed each time, as if `x` had changed.
-                unsafe { asm!("/* {0} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags)) };
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), ones));
-            }
-        }
-        let all = sums.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_add_epi32(a, b));
-        _mm256_extract_epi32::<0>(all)
-    }
-
-    /// # Safety
-    /// The machine has AVX-512 F.
-    #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn read_avx512(bytes: &[u8]) -> u64 {
-        let mut sums = [_mm512_setzero_si512(); 8];
-        for chunk in bytes.as_chunks::<512>().0 {
-            for (index, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: 8 times 64 bytes are in the chunk.
-                let value = unsafe { _mm512_loadu_si512(chunk.as_ptr().add(64 * index).cast()) };
-                *sum = _mm512_xor_si512(*sum, value);
-            }
-        }
-        _mm512_reduce_add_epi64(sums.into_iter().fold(_mm512_setzero_si512(), |a, b| _mm512_xor_si512(a, b))) as u64
-    }
-
-    /// # Safety
-    /// The machine has AVX2.
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn read_avx2(bytes: &[u8]) -> u64 {
-        let mut sums = [_mm256_setzero_si256(); 8];
-        for chunk in bytes.as_chunks::<256>().0 {
-            for (index, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: 8 times 32 bytes are in the chunk.
-                let value = unsafe { _mm256_loadu_si256(chunk.as_ptr().add(32 * index).cast()) };
-                *sum = _mm256_xor_si256(*sum, value);
-            }
-        }
-        let all = sums.into_iter().fold(_mm256_setzero_si256(), |a, b| _mm256_xor_si256(a, b));
-        _mm256_extract_epi64::<0>(all) as u64
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-mod arm {
-    use std::arch::aarch64::*;
-    use std::arch::asm;
-
-    /// `sdot` on whole registers.
-    #[target_feature(enable = "neon,dotprod")]
-    pub(super) fn dots(count: usize) -> i32 {
-        let (x, y) = (vdupq_n_s8(3), vdupq_n_s8(1));
-        let mut sums = [vdupq_n_s32(0); 12];
-        for _ in 0..count / 12 {
-            for sum in &mut sums {
-                // SAFETY: registers only; the instruction is there.
-                unsafe {
-                    asm!("sdot {0:v}.4s, {1:v}.16b, {2:v}.16b", inout(vreg) *sum, in(vreg) x, in(vreg) y,
-                        options(pure, nomem, nostack, preserves_flags));
-                }
-            }
-        }
-        vaddvq_s32(sums.into_iter().fold(vdupq_n_s32(0), |a, b| vaddq_s32(a, b)))
-    }
 }

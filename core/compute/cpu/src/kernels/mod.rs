@@ -8,7 +8,6 @@
 //! | `attention`, `cache` | scores, softmax, weighted sums; how pages hold keys and values |
 //! | `norms`, `elementwise`, `quantize`, `float_panel` | other float work, written once and compiled for each set |
 //! | `math` | elementary functions |
-//! | `limits` | what the machine can do at most, to compare with |
 //!
 //! **All sets give the same bits.** Dot products of codes are exact integers; what happens to them in f32 is fixed:
 //! for every row, block after block (half after half where 16 columns have a scale of their own),
@@ -26,7 +25,6 @@ mod cache;
 mod elementwise;
 mod float_panel;
 mod lanes;
-pub(crate) mod limits;
 pub(crate) mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;

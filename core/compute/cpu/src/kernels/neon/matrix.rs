@@ -14,6 +14,7 @@
 //! | codes: 4 groups of 8 columns, pairs | 64 |
 //! | scales, pairs | 16 |
 //! | scaled sums of each part, pairs | 16 each |
+#![allow(clippy::needless_range_loop, reason = "rows and vectors index several arrays at once")]
 
 use std::arch::aarch64::*;
 

@@ -5,6 +5,7 @@
 //! (8 · 15 · 127 < 2^15). Then neighbours are added into 32 bits, which leaves two partial sums a row until the end.
 //!
 //! The offset of unsigned nibbles is paid at the start: `Σ (w − o) · a = −o · Σ a + Σ w · a`.
+#![allow(clippy::needless_range_loop, reason = "rows and vectors index several arrays at once")]
 
 use std::arch::aarch64::*;
 

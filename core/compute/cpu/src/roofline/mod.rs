@@ -6,8 +6,9 @@
 //!
 //! Each number is the best of several rounds: other programs only ever make a round slower.
 
+pub mod limits;
+
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use inkling_compute::ComputeError;
@@ -17,7 +18,7 @@ use crate::activations::{BlockMeta, QuantView};
 use crate::aligned::AlignedBytes;
 use crate::format::{BLOCK, IntFormat, PANEL_ROWS, PanelFormat};
 use crate::isa::Isa;
-use crate::kernels::{Kernels, MAX_PANELS, limits, scratch_bytes};
+use crate::kernels::{Kernels, MAX_PANELS, scratch_bytes};
 use crate::pool::Pool;
 use crate::scratch::COLUMN_BLOCK;
 
@@ -33,8 +34,6 @@ const COLUMNS: usize = 1024;
 const PROMPT_PANELS: usize = 384;
 /// Rounds, of which the best counts.
 const TRIES: usize = 7;
-/// Multiply-adds are counted in rounds of so many.
-const ROUNDS: u64 = 5_000_000;
 
 /// The machine's limits with some threads.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,7 +62,6 @@ pub struct Measured {
 
 /// Threads with memory to read.
 pub struct Roofline {
-    isa: Isa,
     kernels: Kernels,
     pool: Pool,
     weights: AlignedBytes,
@@ -96,7 +94,7 @@ impl Roofline {
             Some(Mutex::new(Worker { unpacked, out: vec![0.0; COLUMN_BLOCK * MAX_PANELS * PANEL_ROWS] }))
         };
         let scratch = (0..pool.threads()).map(|_| worker()).collect::<Option<_>>().ok_or_else(no_memory)?;
-        Ok(Self { isa, kernels, pool, weights, scratch })
+        Ok(Self { kernels, pool, weights, scratch })
     }
 
     /// Threads that measure.
@@ -106,25 +104,17 @@ impl Roofline {
 
     /// The limits of this machine. Multiply-adds are those of the best set that it has.
     pub fn limits(&mut self) -> Limits {
-        let best = Isa::detect();
-        let done = AtomicUsize::new(0);
-        let time = best_time(|| {
-            done.store(0, Ordering::Relaxed);
-            self.pool.run(&|_| {
-                done.fetch_add(limits::multiply_adds(best, ROUNDS) as usize, Ordering::Relaxed);
-            });
-        });
-        let multiply_adds = done.load(Ordering::Relaxed) as f64 / time.as_nanos() as f64;
+        let multiply_adds = limits::multiply_adds(Isa::detect(), self.threads()).unwrap_or_default();
         let time = best_time(|| self.read());
         Limits { multiply_adds, read: WEIGHTS as f64 / time.as_nanos() as f64 }
     }
 
     /// Reads all weights, each thread its share.
     fn read(&mut self) {
-        let (isa, weights) = (self.isa, self.weights.as_slice());
+        let weights = self.weights.as_slice();
         self.pool.run(&|worker| {
             let part = weights.len() / worker.count;
-            std::hint::black_box(limits::read(isa, &weights[part * worker.index..][..part]));
+            std::hint::black_box(limits::read(&weights[part * worker.index..][..part]));
         });
     }
 
