@@ -38,7 +38,9 @@ pub(super) fn find(
 ) -> Result<Found, ComputeError> {
     // What cannot be opened or mapped cannot be replaced either, or is replaced by a sound file.
     let Ok((file, writable)) = open(path) else { return Ok(Found::Nothing) };
-    let Ok(file) = MappedFile::new(file) else { return Ok(Found::Damaged("it cannot be mapped".to_owned())) };
+    let Ok(file) = MappedFile::with_large_pages(file) else {
+        return Ok(Found::Damaged("it cannot be mapped".to_owned()));
+    };
     let head = match header::read(plan, file.bytes()) {
         Ok(head) => head,
         Err(NoHeader::Other) => return Ok(Found::Nothing),

@@ -4,6 +4,7 @@
 //! full disk a write gives an error, but touching a page of a mapping that finds no room ends the program. What is
 //! held at a time is those buffers and one tensor of the model, whose pages are given back when it is packed.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
@@ -99,8 +100,20 @@ pub(super) fn in_file(
     let mark = header::mark(plan, weights.file(), &after, content);
     header::write_at(file, &header::write(plan, content, mark, &sums), 0)?;
     let file = temporary.publish()?;
+    forget_written_pages(&file);
     (load.progress)(1.0);
-    Ok(MappedFile::new(file)?)
+    Ok(MappedFile::with_large_pages(file)?)
+}
+
+/// Drops what the system remembers of a file that is on the disk. What was written in pieces is remembered in small
+/// pages, and would be mapped as such by this process and all later ones; what is read back comes in large ones.
+fn forget_written_pages(file: &File) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Err(error) = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed) {
+        let _only_slower = error;
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _unused = file;
 }
 
 /// Makes the panels in memory.
