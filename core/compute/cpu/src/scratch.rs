@@ -22,7 +22,7 @@ pub(crate) const COLUMN_BLOCK: usize = 256;
 /// Rows of the panels that are multiplied at a time.
 pub(crate) const GROUP_ROWS: usize = MAX_PANELS * PANEL_ROWS;
 /// Query rows (positions times heads of a group) of an attention tile, at least one position.
-pub(crate) const TILE_ROWS: usize = 48;
+pub(crate) const TILE_ROWS: usize = 96;
 
 /// `len` rounded up to whole blocks.
 pub(crate) fn padded(len: usize) -> usize {

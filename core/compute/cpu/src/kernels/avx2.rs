@@ -9,9 +9,12 @@ use std::hint::black_box;
 use crate::activations::{BlockMeta, QuantView};
 use crate::format::{BLOCK, Codes, Expanded, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
 use crate::kernels::lanes::Pair;
-use crate::kernels::table::table;
+use crate::kernels::table::{Table, table};
+use crate::kernels::x86;
 
-table!(TABLE in sets, #[target_feature(enable = "avx2,fma,f16c")] int_panels: int_panels, widen: widen_f16, lanes: Pair);
+table!(BASE in sets, #[target_feature(enable = "avx2,fma,f16c")] int_panels: int_panels, widen: widen_f16, lanes: Pair);
+
+pub(super) const TABLE: Table = Table { quantize: x86::quantize::avx2, ..BASE };
 
 /// With so many vectors a panel is unpacked first.
 const UNPACK_FROM: usize = 8;

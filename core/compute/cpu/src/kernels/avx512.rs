@@ -7,14 +7,17 @@ use std::arch::x86_64::*;
 use crate::activations::{BlockMeta, QuantView};
 use crate::format::{BLOCK, Codes, Expanded, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
 use crate::kernels::lanes::Wide;
-use crate::kernels::table::table;
+use crate::kernels::table::{Table, table};
+use crate::kernels::x86;
 
 table!(
-    TABLE in sets,
+    BASE in sets,
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c")]
     int_panels: int_panels,
     widen: widen_f16, lanes: Wide
 );
+
+pub(super) const TABLE: Table = Table { quantize: x86::quantize::avx512, ..BASE };
 
 /// With so many vectors panels are unpacked first.
 const UNPACK_FROM: usize = 12;

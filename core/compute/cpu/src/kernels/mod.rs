@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `scalar` | plain Rust, the twin that the others are tested against |
 //! | `avx2`, `avx512`, `neon` | products of integer panels; `neon` alone, with `sdot`, with `smmla` |
+//! | `x86` | what the two x86 sets do by hand besides |
 //! | `lanes` | 16 floats as a set holds them, for tiles that must stay in registers |
 //! | `attention`, `cache` | scores, softmax, weighted sums; how pages hold keys and values |
 //! | `norms`, `elementwise`, `quantize`, `float_panel` | other float work, written once and compiled for each set |
@@ -36,6 +37,8 @@ mod scalar;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::ops::Range;
 

@@ -49,7 +49,7 @@ pub(super) struct Table {
 }
 
 /// Makes a `Table` constant: the float functions under the given attributes and over the given lanes, and the given
-/// `int_panels`.
+/// `int_panels`. A set may put a function of its own in place of one of these.
 macro_rules! table {
     ($name:ident in $module:ident, $(#[$attribute:meta])* int_panels: $int_panels:expr, widen: $widen:expr, lanes: $lanes:ty) => {
         pub(super) const $name: $crate::kernels::table::Table = $module::TABLE;

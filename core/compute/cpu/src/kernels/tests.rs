@@ -236,6 +236,29 @@ fn pages_by(kernels: Kernels, kind: KvType, width: usize, x: &[f32]) -> (Vec<u8>
 }
 
 #[test]
+fn blocks_that_are_not_numbers_quantise_alike() {
+    let mut x = values(3, 6 * BLOCK);
+    x[5] = f32::NAN;
+    x[BLOCK..2 * BLOCK].fill(f32::NAN);
+    x[2 * BLOCK + 17] = f32::INFINITY;
+    x[3 * BLOCK + 3] = f32::NEG_INFINITY;
+    x[4 * BLOCK..5 * BLOCK].iter_mut().for_each(|x| *x *= 1e-33);
+    x[5 * BLOCK..].iter_mut().for_each(|x| *x *= 1e38);
+    let (codes, meta) = quantised(scalar(), &x);
+    let floats = |meta: &[BlockMeta]| -> Vec<f32> {
+        meta.iter().flat_map(|m| [m.scale, m.scaled_sum, m.scaled_halves[0], m.scaled_halves[1]]).collect()
+    };
+    for (isa, kernels) in twins() {
+        let (got, got_meta) = quantised(kernels, &x);
+        assert_eq!(got, codes, "{isa}");
+        assert!(same(&floats(&got_meta), &floats(&meta)), "{isa}");
+        for (got, expected) in got_meta.iter().zip(&meta) {
+            assert_eq!((got.moved, got.moved_halves), (expected.moved, expected.moved_halves), "{isa}");
+        }
+    }
+}
+
+#[test]
 fn quantised_vectors_are_close_and_their_sums_are_right() {
     let x = values(7, 4096);
     let (codes, meta) = quantised(scalar(), &x);
