@@ -1,10 +1,16 @@
 //! From token ids to what a reader sees: characters, thoughts apart from the answer, nothing behind a stop string.
+//!
+//! What is delivered is owned by its reader, so each delivered text is one allocation; everything on the way to it
+//! lives in buffers that are kept from token to token.
 
 use std::sync::Arc;
 
 use inkling_text::{DecodeOptions, StreamDecoder, TextError, Tokenizer};
 
 use crate::{Channels, GenerateError, StopMatcher, ThinkingMarkers, ThinkingSplitter};
+
+/// Bytes of text that there is room for from the beginning; a longer piece makes it grow.
+pub(crate) const USUAL_TEXT: usize = 128;
 
 /// The text of one answer as its tokens come.
 #[derive(Debug)]
@@ -14,6 +20,10 @@ pub struct AnswerText {
     markers: Option<ThinkingMarkers>,
     splitter: ThinkingSplitter,
     stop: StopMatcher,
+    /// The text of the newest token.
+    text: String,
+    /// Its answer, before stop strings are looked for.
+    channels: Channels,
 }
 
 /// Text that may be delivered, and the index of the stop string behind it, if the answer came to one.
@@ -42,6 +52,8 @@ impl AnswerText {
             splitter: ThinkingSplitter::new(markers.as_ref(), opened),
             stop: StopMatcher::new(stops)?,
             markers,
+            text: String::with_capacity(USUAL_TEXT),
+            channels: Channels { answer: String::with_capacity(USUAL_TEXT), thinking: String::new() },
         })
     }
 
@@ -52,33 +64,34 @@ impl AnswerText {
 
     /// The next token's text. Nothing may follow a piece that has a stop string.
     pub fn push(&mut self, token: u32) -> Result<Piece, TextError> {
-        let mut text = self.decoder.push(token)?;
+        self.text.clear();
+        self.decoder.push_into(token, &mut self.text)?;
         // Control tokens have no text, but some models mark their thoughts with them.
-        if text.is_empty() && self.is_marker_part(token) {
-            text = self.tokenizer.token_text(token).unwrap_or_default().to_owned();
+        if self.text.is_empty() && self.is_marker_part(token) {
+            self.text.push_str(self.tokenizer.token_text(token).unwrap_or_default());
         }
-        let mut channels = Channels::default();
-        self.splitter.push(&text, &mut channels);
-        Ok(self.deliver(channels))
+        self.splitter.push(&self.text, &mut self.channels);
+        Ok(self.deliver())
     }
 
     /// The end: everything that was held back.
     pub fn finish(&mut self) -> Piece {
-        let rest = self.decoder.finish();
-        let mut channels = Channels::default();
-        self.splitter.push(&rest, &mut channels);
-        self.splitter.finish(&mut channels);
-        let mut piece = self.deliver(channels);
+        self.text.clear();
+        self.decoder.finish_into(&mut self.text);
+        self.splitter.push(&self.text, &mut self.channels);
+        self.splitter.finish(&mut self.channels);
+        let mut piece = self.deliver();
         if piece.stop.is_none() {
             self.stop.finish(&mut piece.answer);
         }
         piece
     }
 
-    fn deliver(&mut self, channels: Channels) -> Piece {
-        let mut answer = String::new();
-        let stop = self.stop.push(&channels.answer, &mut answer);
-        Piece { thinking: channels.thinking, answer, stop }
+    fn deliver(&mut self) -> Piece {
+        let mut answer = String::with_capacity(self.stop.held().len() + self.channels.answer.len());
+        let stop = self.stop.push(&self.channels.answer, &mut answer);
+        self.channels.answer.clear();
+        Piece { thinking: std::mem::take(&mut self.channels.thinking), answer, stop }
     }
 
     fn is_marker_part(&self, token: u32) -> bool {

@@ -62,6 +62,13 @@ impl Conversations {
         keep
     }
 
+    /// Makes room for `len` tokens.
+    pub(crate) fn reserve(&mut self, place: usize, len: usize) {
+        if let Some(cached) = self.get_mut(place) {
+            cached.tokens.reserve_exact(len.saturating_sub(cached.tokens.len()));
+        }
+    }
+
     pub(crate) fn get(&self, place: usize) -> Option<&Cached> {
         self.entries.get(place)?.as_ref()
     }

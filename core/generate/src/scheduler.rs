@@ -117,7 +117,9 @@ impl Scheduler {
             return sink.end(Err(GenerateError::Busy));
         };
         let reused = self.conversations.reuse(place, &job.prompt, &mut self.kv);
-        self.tasks.push(Task::new(job, sink, place, reused));
+        let task = Task::new(job, sink, place, reused, self.limits.context);
+        self.conversations.reserve(place, task.tokens.capacity());
+        self.tasks.push(task);
     }
 
     /// Forgets a conversation.

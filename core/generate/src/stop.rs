@@ -6,6 +6,7 @@
 //! become a stop string is held back.
 
 use crate::GenerateError;
+use crate::answer::USUAL_TEXT;
 
 /// Looks for stop strings in streamed text.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +58,15 @@ impl StopMatcher {
                 "a stop string is empty: leave it out, or give at least one character",
             ));
         }
-        Ok(Self { patterns: stops.iter().map(|stop| Pattern::new(stop)).collect(), held: String::new() })
+        Ok(Self {
+            patterns: stops.iter().map(|stop| Pattern::new(stop)).collect(),
+            held: String::with_capacity(USUAL_TEXT),
+        })
+    }
+
+    /// What was pushed and is not delivered yet.
+    pub(crate) fn held(&self) -> &str {
+        &self.held
     }
 
     /// Takes more text and appends what may be delivered to `out`. Returns the index of the stop string that is

@@ -52,7 +52,10 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(job: Job, mut sink: Box<dyn Sink>, place: usize, reused: usize) -> Self {
+    /// A turn for a sequence that may grow to `context` tokens.
+    pub(crate) fn new(mut job: Job, mut sink: Box<dyn Sink>, place: usize, reused: usize, context: usize) -> Self {
+        // Room for the whole answer at once: nothing grows on the way.
+        job.prompt.reserve_exact(job.max_tokens.min(context.saturating_sub(job.prompt.len())) + 1);
         sink.emit(Event::Phase(Phase::Prefilling { done: 0, total: job.prompt.len() - reused }));
         Self {
             place,

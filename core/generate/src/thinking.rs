@@ -5,6 +5,7 @@
 //! marker is dropped with it, as are line breaks at the beginning of the thoughts and of the answer behind them. As
 //! little is held back as possible: only what may still become a marker.
 
+use crate::answer::USUAL_TEXT;
 use crate::stop::StopMatcher;
 
 /// The markers around a model's thoughts.
@@ -93,7 +94,7 @@ impl ThinkingSplitter {
         };
         let open = markers.map_or_else(String::new, |markers| markers.open.clone());
         let close = markers.and_then(|markers| StopMatcher::new(std::slice::from_ref(&markers.close)).ok());
-        Self { state, open, close: close.unwrap_or_default(), held: String::new() }
+        Self { state, open, close: close.unwrap_or_default(), held: String::with_capacity(USUAL_TEXT) }
     }
 
     /// Where the text is now.

@@ -25,12 +25,19 @@ pub(crate) enum Item {
     Over,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Made as large as it may become, once.
     events: VecDeque<Event>,
     end: Option<Result<Stats, SessionError>>,
     ended: bool,
     waker: Option<Waker>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { events: VecDeque::with_capacity(CAPACITY), end: None, ended: false, waker: None }
+    }
 }
 
 /// The queue.

@@ -15,9 +15,18 @@ pub(crate) fn char_to_byte(c: char) -> Option<u8> {
     tables().1.get(c as usize).copied().flatten()
 }
 
-/// The bytes that a token of byte-level BPE stands for; `None` if a character is not in the table.
-pub(crate) fn decode_byte_level(text: &str) -> Option<Vec<u8>> {
-    text.chars().map(char_to_byte).collect()
+/// Appends the bytes that a token of byte-level BPE stands for; false, and nothing appended, if a character is not in
+/// the table.
+pub(crate) fn append_byte_level(text: &str, out: &mut Vec<u8>) -> bool {
+    let before = out.len();
+    for c in text.chars() {
+        let Some(byte) = char_to_byte(c) else {
+            out.truncate(before);
+            return false;
+        };
+        out.push(byte);
+    }
+    true
 }
 
 /// The byte of a token written `<0xNN>`.

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::{DecodeOptions, TextError, Tokenizer};
 
+/// Bytes of a token that there is room for from the beginning; longer ones are rare and make it grow.
+const USUAL_TOKEN: usize = 128;
+
 /// Turns tokens into text as they come.
 ///
 /// The pieces join to what [`Tokenizer::decode`] gives for all tokens at once. At most the bytes of one unfinished
@@ -19,7 +22,7 @@ pub struct StreamDecoder {
 
 impl StreamDecoder {
     pub(crate) fn new(tokenizer: Arc<Tokenizer>, options: DecodeOptions) -> Self {
-        Self { tokenizer, options, pending: Vec::new(), after_special: true }
+        Self { tokenizer, options, pending: Vec::with_capacity(USUAL_TOKEN), after_special: true }
     }
 
     /// Says which tokens came before the first one, so that a raw continuation keeps the space between the prompt's
@@ -32,24 +35,43 @@ impl StreamDecoder {
 
     /// The text that `id` completes, which may be empty.
     pub fn push(&mut self, id: u32) -> Result<String, TextError> {
-        let piece = self.tokenizer.piece(id, self.after_special)?;
+        let mut text = String::new();
+        self.push_into(id, &mut text)?;
+        Ok(text)
+    }
+
+    /// As [`StreamDecoder::push`], appended to `out`: nothing is allocated where `out` has room.
+    pub fn push_into(&mut self, id: u32, out: &mut String) -> Result<(), TextError> {
+        let before = self.pending.len();
+        self.tokenizer.append_piece(id, self.after_special, &mut self.pending)?;
         self.after_special = self.tokenizer.is_special(id);
-        if self.options.keep_special || !self.tokenizer.is_hidden(id) {
-            self.pending.extend_from_slice(&piece);
+        if self.tokenizer.is_hidden(id) && !self.options.keep_special {
+            self.pending.truncate(before);
         }
-        Ok(self.take_certain())
+        self.take_certain(out);
+        Ok(())
     }
 
     /// What is left when no more tokens come: U+FFFD for an unfinished character, else nothing.
     pub fn finish(&mut self) -> String {
-        let rest = String::from_utf8_lossy(&self.pending).into_owned();
-        self.pending.clear();
+        let mut rest = String::new();
+        self.finish_into(&mut rest);
         rest
     }
 
+    /// As [`StreamDecoder::finish`], appended to `out`.
+    pub fn finish_into(&mut self, out: &mut String) {
+        for chunk in self.pending.utf8_chunks() {
+            out.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                out.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        self.pending.clear();
+    }
+
     /// Takes everything but an unfinished character off `pending`.
-    fn take_certain(&mut self) -> String {
-        let mut text = String::new();
+    fn take_certain(&mut self, text: &mut String) {
         let mut taken = 0;
         for chunk in self.pending.utf8_chunks() {
             text.push_str(chunk.valid());
@@ -66,6 +88,5 @@ impl StreamDecoder {
             }
         }
         self.pending.drain(..taken);
-        text
     }
 }

@@ -8,6 +8,15 @@ use std::cmp::Ordering;
 use crate::GenerateError;
 use crate::math::exp;
 
+/// Logits that are compared with the bar together: nearly all blocks of a vocabulary hold nothing above it.
+const BLOCK: usize = 64;
+
+/// Whether no value of a block is above `bar`; one that is no number counts as above. Without a branch inside, so that
+/// the compiler makes vector instructions of it.
+fn none_above(values: &[f32], bar: f32) -> bool {
+    values.iter().fold(true, |none, &value| none & (value <= bar))
+}
+
 /// One token in the race.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Candidate {
@@ -48,21 +57,26 @@ impl Candidates {
     pub(crate) fn fill_top(&mut self, logits: &[f32], k: usize) -> Result<(), GenerateError> {
         let k = k.clamp(1, logits.len().max(1));
         // Twice as many as needed are collected before the worse half is thrown out, so most of a vocabulary costs one
-        // comparison a token. Ids ascend, so of equal logits those met earlier are the better ones.
+        // comparison a token, a block of tokens at a time. Ids ascend, so of equal logits those met earlier are the better ones.
         let full = (2 * k).max(64);
         let mut bar = f32::NEG_INFINITY;
         self.items.clear();
-        for (id, &logit) in logits.iter().enumerate() {
-            if logit <= bar {
+        for (block, values) in logits.chunks(BLOCK).enumerate() {
+            if none_above(values, bar) {
                 continue;
             }
-            if let Some(candidate) = candidate(id, logit)? {
-                self.items.push(candidate);
-            }
-            if self.items.len() == full {
-                let (_, worst, _) = self.items.select_nth_unstable_by(k - 1, better_first);
-                bar = worst.logit;
-                self.items.truncate(k);
+            for (index, &logit) in values.iter().enumerate() {
+                if logit <= bar {
+                    continue;
+                }
+                if let Some(candidate) = candidate(block * BLOCK + index, logit)? {
+                    self.items.push(candidate);
+                }
+                if self.items.len() == full {
+                    let (_, worst, _) = self.items.select_nth_unstable_by(k - 1, better_first);
+                    bar = worst.logit;
+                    self.items.truncate(k);
+                }
             }
         }
         self.items.sort_unstable_by(better_first);
@@ -113,12 +127,17 @@ impl Candidates {
 pub(crate) fn argmax(logits: &[f32]) -> Result<u32, GenerateError> {
     let mut best = None;
     let mut bar = f32::NEG_INFINITY;
-    for (id, &logit) in logits.iter().enumerate() {
-        if logit <= bar {
+    for (block, values) in logits.chunks(BLOCK).enumerate() {
+        if none_above(values, bar) {
             continue;
         }
-        if let Some(candidate) = candidate(id, logit)? {
-            (best, bar) = (Some(candidate.id), candidate.logit);
+        for (index, &logit) in values.iter().enumerate() {
+            if logit <= bar {
+                continue;
+            }
+            if let Some(candidate) = candidate(block * BLOCK + index, logit)? {
+                (best, bar) = (Some(candidate.id), candidate.logit);
+            }
         }
     }
     best.ok_or(GenerateError::EveryTokenBanned)

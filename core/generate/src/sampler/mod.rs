@@ -33,6 +33,9 @@ use crate::GenerateError;
 use candidates::{Candidates, argmax};
 use rng::Rng;
 
+/// Tokens of a penalty window that room is made for at once; a longer one grows.
+const LONGEST_WINDOW: usize = 1 << 14;
+
 /// Chooses the tokens of one turn.
 #[derive(Debug)]
 pub struct Sampler {
@@ -59,12 +62,13 @@ impl Sampler {
             dry::TokenSet::default()
         };
         let seed = options.seed.unwrap_or_else(rng::fresh_seed);
+        let penalties = &options.penalties;
         Ok(Self {
             seed,
             breakers,
             rng: Rng::new(seed),
             candidates: Candidates::default(),
-            window: Vec::new(),
+            window: Vec::with_capacity(if penalties.is_active() { penalties.window.min(LONGEST_WINDOW) } else { 0 }),
             dry: dry::Scratch::default(),
             options,
         })

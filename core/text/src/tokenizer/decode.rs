@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{DecodeOptions, Spelling, Tokenizer};
-use crate::bytes::{decode_byte_level, parse_hex_byte};
+use crate::bytes::{append_byte_level, parse_hex_byte};
 use crate::vocabulary::TokenType;
 use crate::{StreamDecoder, TextError};
 
@@ -26,27 +26,37 @@ impl Tokenizer {
         let mut out = Vec::new();
         let mut after_special = true;
         for &id in ids {
-            let piece = self.piece(id, after_special)?;
+            let before = out.len();
+            self.append_piece(id, after_special, &mut out)?;
             after_special = self.is_special(id);
-            if !self.is_hidden(id) || options.keep_special {
-                out.extend_from_slice(&piece);
+            if self.is_hidden(id) && !options.keep_special {
+                out.truncate(before);
             }
         }
         Ok(out)
     }
 
-    /// The bytes that a token adds to a text; `after_special` says whether it stands at the start or after a special
-    /// token, where it may carry a space that is not part of the text.
-    pub(crate) fn piece(&self, id: u32, after_special: bool) -> Result<Cow<'_, [u8]>, TextError> {
+    /// Appends the bytes that a token adds to a text, without allocating for it; `after_special` says whether it stands
+    /// at the start or after a special token, where it may carry a space that is not part of the text.
+    pub(crate) fn append_piece(&self, id: u32, after_special: bool, out: &mut Vec<u8>) -> Result<(), TextError> {
         let out_of_range = TextError::TokenOutOfRange { id, vocabulary_size: self.vocabulary.len() };
-        let bytes = self.token_bytes(id).ok_or(out_of_range)?;
-        if after_special && self.add_space_prefix && !self.is_special(id) && bytes.first() == Some(&b' ') {
-            return Ok(match bytes {
-                Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[1..]),
-                Cow::Owned(bytes) => Cow::Owned(bytes[1..].to_vec()),
-            });
+        let kind = self.vocabulary.token_type(id).ok_or(out_of_range)?;
+        let text = self.vocabulary.text(id);
+        let before = out.len();
+        match (kind, self.spelling) {
+            (TokenType::Control | TokenType::Unknown | TokenType::UserDefined, _) => out.extend_from_slice(text),
+            (TokenType::Byte, _) if let Some(byte) = parse_hex_byte(text) => out.push(byte),
+            (_, Spelling::ByteLevel) => {
+                if !std::str::from_utf8(text).is_ok_and(|text| append_byte_level(text, out)) {
+                    out.extend_from_slice(text);
+                }
+            }
+            (_, Spelling::Metaspace) => append_unescaped(text, out),
         }
-        Ok(bytes)
+        if after_special && self.add_space_prefix && !self.is_special(id) && out.get(before) == Some(&b' ') {
+            out.remove(before);
+        }
+        Ok(())
     }
 
     /// Whether encoding a text that follows this token starts afresh.
@@ -63,18 +73,12 @@ impl Tokenizer {
     /// The bytes that a token stands for; control tokens stand for their own text.
     pub fn token_bytes(&self, id: u32) -> Option<Cow<'_, [u8]>> {
         let kind = self.vocabulary.token_type(id)?;
-        let text = self.vocabulary.text(id);
-        Some(match (kind, self.spelling) {
-            (TokenType::Control | TokenType::Unknown | TokenType::UserDefined, _) => Cow::Borrowed(text),
-            (TokenType::Byte, _) if parse_hex_byte(text).is_some() => {
-                parse_hex_byte(text).map_or(Cow::Borrowed(text), |byte| Cow::Owned(vec![byte]))
-            }
-            (_, Spelling::ByteLevel) => {
-                let bytes = std::str::from_utf8(text).ok().and_then(decode_byte_level);
-                bytes.map_or(Cow::Borrowed(text), Cow::Owned)
-            }
-            (_, Spelling::Metaspace) => unescape(text),
-        })
+        if matches!(kind, TokenType::Control | TokenType::Unknown | TokenType::UserDefined) {
+            return Some(Cow::Borrowed(self.vocabulary.text(id)));
+        }
+        let mut bytes = Vec::new();
+        self.append_piece(id, false, &mut bytes).ok()?;
+        Some(Cow::Owned(bytes))
     }
 
     /// A decoder for tokens that come one by one.
@@ -84,12 +88,8 @@ impl Tokenizer {
 }
 
 /// `▁` to a space.
-fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
+fn append_unescaped(text: &[u8], out: &mut Vec<u8>) {
     const MARK: &[u8] = "▁".as_bytes();
-    if !text.windows(MARK.len()).any(|window| window == MARK) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
         rest = match rest.strip_prefix(MARK) {
@@ -103,5 +103,4 @@ fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
             }
         };
     }
-    Cow::Owned(out)
 }

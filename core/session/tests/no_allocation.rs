@@ -1,0 +1,78 @@
+//! From the engine thread to a waiting reader, a token costs one allocation: the text that the reader owns.
+#![allow(clippy::unwrap_used)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use inkling_base::CancelToken;
+use inkling_compute::PAGE_POSITIONS;
+use inkling_compute_cpu::Cpu;
+use inkling_session::{CompletionPrompt, Event, GenerationOptions, LoadOptions, Model, SamplingOptions};
+use inkling_testkit::tiny::{Family, TinyModel};
+
+/// Counts what it passes on, from all threads.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is the system allocator's doing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations of all threads during a turn, and how many texts it delivered.
+fn turn(model: &Model, sampling: &SamplingOptions, tokens: usize) -> (usize, usize) {
+    let mut options = GenerationOptions::default().max_tokens(tokens);
+    options.sampling = sampling.clone();
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    let mut turn = model.complete(CompletionPrompt::Tokens(vec![70, 71]), options).unwrap();
+    let (mut texts, mut generated) = (0, 0);
+    while let Some(event) = turn.next().unwrap() {
+        match event {
+            Event::Text(_) => texts += 1,
+            Event::Finished(stats) => generated = stats.generated_tokens,
+            _ => {}
+        }
+    }
+    drop(turn);
+    // The engine lets go of the turn a moment after its end is read; another command waits for that.
+    model.memory().unwrap();
+    assert_eq!(generated, tokens);
+    (ALLOCATIONS.load(Ordering::SeqCst) - before, texts)
+}
+
+#[test]
+fn a_token_costs_the_text_that_its_reader_owns_and_nothing_else() {
+    let mut options = LoadOptions::default();
+    (options.threads, options.batch) = (Some(2), 16);
+    let tiny = TinyModel::new(Family::Qwen3);
+    let model = Model::load(Arc::new(tiny.gguf()), &Cpu::default(), &options, &CancelToken::new(), &|_| {}).unwrap();
+    let ends: Vec<(u32, f32)> = model.tokenizer().end_tokens().iter().map(|&end| (end, f32::NEG_INFINITY)).collect();
+    let mut usual = SamplingOptions::default();
+    (usual.seed, usual.logit_bias) = (Some(3), ends);
+    let mut penalised = usual.clone();
+    (penalised.penalties.repetition, penalised.penalties.frequency) = (1.1, 0.1);
+    let mut greedy = usual.clone();
+    greedy.temperature = 0.0;
+    for (name, sampling) in [("usual", usual), ("penalised", penalised), ("greedy", greedy)] {
+        // The first turn fills buffers that the engine keeps; both others end on the cache's first page.
+        turn(&model, &sampling, PAGE_POSITIONS - 4);
+        let (few, few_texts) = turn(&model, &sampling, 6);
+        let (many, many_texts) = turn(&model, &sampling, PAGE_POSITIONS - 4);
+        assert!(many_texts > few_texts + 8, "{name}: {many_texts} texts");
+        assert_eq!(many - few, many_texts - few_texts, "{name}: {few} and {many} allocations");
+    }
+}
