@@ -3,13 +3,13 @@
 import argparse
 import random
 
-from corpus.build import Corpus
+from corpus.build import Corpus, stage
 from corpus.grammar import LANGS
 
 
 def main():
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--steps", type=int, default=3000)
+    args.add_argument("--steps", type=int, default=4500)
     args.add_argument("--seed", type=int, default=20)
     args = args.parse_args()
     corpus = Corpus(args.seed)
@@ -22,7 +22,7 @@ def main():
         rng = random.Random(args.seed * 1_000_003 + step)  # as train.batch does
         for _ in range(80):  # a step packs fewer
             conversations += 1
-            said = corpus.conversation(rng, focus=step >= 0.6 * args.steps)
+            said = corpus.conversation(rng, stage(step))
             leaked |= {m["content"] for m in said if m["content"] in tested}
     leaked |= {text for _, text in corpus.trained & corpus.test_sentences}
     assert not leaked, sorted(leaked)[:5]

@@ -4,7 +4,7 @@ Pre-norm layers with RMSNorm, grouped-query attention with a norm on every query
 halves (NeoX order), a SwiGLU feed-forward, and an output head tied to the embedding. Matrices are kept as [out, in],
 the order of a GGUF tensor, so export needs no transpose.
 
-`train.py` calls `loss` (bf16 matrix products that accumulate in f32: on a CPU with AMX five times as fast as f32);
+`train.py` calls `loss` (bf16 matrix products that accumulate in f32: on a CPU with bf16 instructions two to five times as fast as f32);
 `evaluate.py` calls `prefill` and `step` (f32 throughout).
 """
 
@@ -75,24 +75,29 @@ def _linear_bf16(x, w):
     return _linear_bf16_fwd(x, w)[0]
 
 
-def _dot(a, b, da, db):
+def dot(a, b, da, db):
     return lax.dot_general(a, b, (((da,), (db,)), ((), ())), preferred_element_type=jnp.float32)
 
 
+def bf16(*arrays):
+    # The barrier keeps XLA from merging the conversion with the product, which it then does in f32, at a third of the speed.
+    return lax.optimization_barrier(tuple(a.astype(jnp.bfloat16) for a in arrays))
+
+
 def _linear_bf16_fwd(x, w):
-    xb, wb = x.astype(jnp.bfloat16), w.astype(jnp.bfloat16)
-    return _dot(xb, wb.T, 1, 0), (xb, wb)
+    xb, wb = bf16(x, w)
+    return dot(xb, wb, 1, 1), (xb, wb)
 
 
 def _linear_bf16_bwd(saved, g):
     # Both products of the backward pass take bf16 factors too; autodiff would widen them to f32, the slow path.
     # The weight's gradient sums over all rows: in chunks of 512, each transposed first, it runs four times as fast.
     xb, wb = saved
-    gb = g.astype(jnp.bfloat16)
+    (gb,) = bf16(g)
     chunks = max(1, xb.shape[0] // 512)
     xt = lax.optimization_barrier(xb.reshape(chunks, -1, xb.shape[1]).transpose(0, 2, 1))
     gc = gb.reshape(chunks, -1, gb.shape[1])
-    return _dot(gb, wb, 1, 0), sum(_dot(xt[i], gc[i], 1, 0) for i in range(chunks)).T
+    return dot(gb, wb, 1, 0), sum(dot(xt[i], gc[i], 1, 0) for i in range(chunks)).T
 
 
 _linear_bf16.defvjp(_linear_bf16_fwd, _linear_bf16_bwd)
@@ -126,7 +131,60 @@ def _attend(q, k, v, mask):
     return jnp.einsum("bkgts,bskd->btkgd", jax.nn.softmax(scores, axis=-1), v).reshape(b, t, heads * d)
 
 
-def _layer(shape, linear, p, i, x, positions, cache, mask):
+def _batched(a, b, da, db):
+    return lax.dot_general(a, b, (((da,), (db,)), ((0,), (0,))), preferred_element_type=jnp.float32)
+
+
+@jax.custom_vjp
+def _scores_bf16(q, k):
+    """q [n, t, d], k [n, s, d] -> [n, t, s]."""
+    return _scores_bf16_fwd(q, k)[0]
+
+
+def _scores_bf16_fwd(q, k):
+    q, k = bf16(q, k)
+    return _batched(q, k, 2, 2), (q, k)
+
+
+def _scores_bf16_bwd(saved, g):
+    (q, k), (g,) = saved, bf16(g)
+    return _batched(g, k, 2, 1), _batched(g, q, 1, 1)
+
+
+_scores_bf16.defvjp(_scores_bf16_fwd, _scores_bf16_bwd)
+
+
+@jax.custom_vjp
+def _mix_bf16(p, v):
+    """p [n, t, s], v [n, s, d] -> [n, t, d]."""
+    return _mix_bf16_fwd(p, v)[0]
+
+
+def _mix_bf16_fwd(p, v):
+    p, v = bf16(p, v)
+    return _batched(p, v, 2, 1), (p, v)
+
+
+def _mix_bf16_bwd(saved, g):
+    (p, v), (g,) = saved, bf16(g)
+    return _batched(g, v, 2, 2), _batched(p, g, 1, 1)
+
+
+_mix_bf16.defvjp(_mix_bf16_fwd, _mix_bf16_bwd)
+
+
+def _attend_bf16(q, k, v, mask):
+    """As `_attend`, with both products in bf16 and the queries that share a key head in one of them."""
+    b, t, heads, d = q.shape
+    kv, s = k.shape[2], k.shape[1]
+    q = (q * d**-0.5).reshape(b, t, kv, heads // kv, d).transpose(0, 2, 3, 1, 4).reshape(b * kv, -1, d)
+    k, v = (y.transpose(0, 2, 1, 3).reshape(b * kv, s, d) for y in (k, v))
+    scores = _scores_bf16(q, k).reshape(b, kv, -1, t, s) + jnp.where(mask, 0.0, -1e30)[:, None, None]
+    mixed = _mix_bf16(jax.nn.softmax(scores, axis=-1).reshape(b * kv, -1, s), v)
+    return mixed.reshape(b, kv, -1, t, d).transpose(0, 3, 1, 2, 4).reshape(b, t, heads * d)
+
+
+def _layer(shape, linear, attend, p, i, x, positions, cache, mask):
     """One layer over x [b, t, width]. `cache` maps this call's keys and values to those attended to."""
     b, t, width = x.shape
     w = lambda name: p[f"blk.{i}.{name}"]
@@ -138,7 +196,7 @@ def _layer(shape, linear, p, i, x, positions, cache, mask):
     q = _rope(_norm(q, w("attn_q_norm"), shape.norm_eps), positions, shape.rope_base)
     k = _rope(_norm(k, w("attn_k_norm"), shape.norm_eps), positions, shape.rope_base)
     k, v = cache(i, k, v)
-    x = x + linear(flat(_attend(q, k, v, mask)), w("attn_output")).reshape(b, t, width)
+    x = x + linear(flat(attend(q, k, v, mask)), w("attn_output")).reshape(b, t, width)
     h = flat(_norm(x, w("ffn_norm"), shape.norm_eps))
     h = jax.nn.silu(linear(h, w("ffn_gate"))) * linear(h, w("ffn_up"))
     return x + linear(h, w("ffn_down")).reshape(b, t, width)
@@ -155,7 +213,7 @@ def loss(shape, params, batch):
     segments = batch["segments"]
     mask = (segments[:, :, None] == segments[:, None, :]) & jnp.tril(jnp.ones((t, t), bool))
     for i in range(shape.layers):
-        x = _layer(shape, _linear_bf16, params, i, x, batch["positions"], lambda _, k, v: (k, v), mask)
+        x = _layer(shape, _linear_bf16, _attend_bf16, params, i, x, batch["positions"], lambda _, k, v: (k, v), mask)
     x = _norm(x.reshape(-1, shape.width)[batch["picks"]], params["output_norm"], shape.norm_eps)
     logits = _linear_bf16(x, params["token_embd"])
     target = batch["targets"]
@@ -180,7 +238,7 @@ def prefill(shape, params, tokens, lengths, room):
     mask = jnp.broadcast_to(jnp.tril(jnp.ones((t, t), bool)), (b, t, t))
     x = params["token_embd"][tokens]
     for i in range(shape.layers):
-        x = _layer(shape, _linear_f32, params, i, x, positions, cache, mask)
+        x = _layer(shape, _linear_f32, _attend, params, i, x, positions, cache, mask)
     x = jnp.take_along_axis(x, (lengths - 1)[:, None, None], axis=1)[:, 0]
     logits = _linear_f32(_norm(x, params["output_norm"], shape.norm_eps), params["token_embd"])
     pad = lambda y: jnp.pad(y, ((0, 0), (0, room - t), (0, 0), (0, 0)))
@@ -202,6 +260,6 @@ def step(shape, params, token, position, keys, values):
     mask = (jnp.arange(room)[None, :] <= position[:, None])[:, None, :]
     x = params["token_embd"][token][:, None]
     for i in range(shape.layers):
-        x = _layer(shape, _linear_f32, params, i, x, position[:, None], cache, mask)
+        x = _layer(shape, _linear_f32, _attend, params, i, x, position[:, None], cache, mask)
     logits = _linear_f32(_norm(x[:, 0], params["output_norm"], shape.norm_eps), params["token_embd"])
     return logits, jnp.stack(new_k), jnp.stack(new_v)

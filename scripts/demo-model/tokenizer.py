@@ -5,6 +5,7 @@ otherwise a token would glue a place to the verb before it, and a new place woul
 """
 
 import random
+from functools import lru_cache
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -64,17 +65,23 @@ def encode_text(tokenizer, text):
     return tokenizer.encode(text, add_special_tokens=False).ids
 
 
+@lru_cache
+def _frame(tokenizer):
+    """Ids of what surrounds every message: the newline and the lines that name the role."""
+    return encode_text(tokenizer, "\n"), {r: encode_text(tokenizer, r + "\n") for r in ("system", "user", "assistant")}
+
+
 def encode_chat(tokenizer, messages, open_answer=False):
     """Ids of a conversation as TEMPLATE renders it, and per id whether the model is to learn it."""
     start, end = tokenizer.token_to_id("<|im_start|>"), tokenizer.token_to_id("<|im_end|>")
     ids, learn = [], []
-    newline = encode_text(tokenizer, "\n")
+    newline, heads = _frame(tokenizer)
     for m in messages:
-        head = [start] + encode_text(tokenizer, m["role"] + "\n")
+        head = [start] + heads[m["role"]]
         body = encode_text(tokenizer, m["content"])
         ids += head + body + [end] + newline
         learn += [0] * len(head) + [int(m["role"] == "assistant")] * (len(body) + 1) + [0] * len(newline)
     if open_answer:
-        head = [start] + encode_text(tokenizer, "assistant\n")
+        head = [start] + heads["assistant"]
         ids, learn = ids + head, learn + [0] * len(head)
     return ids, learn

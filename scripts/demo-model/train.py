@@ -16,19 +16,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from tokenizers import Tokenizer
 
 import model
 import tokenizer as vocabulary
-from corpus.build import Corpus
+from corpus.build import Corpus, stage
 
 TOKENS = 3072  # a step's tokens: 24 rows of 128, and 12 of 256 for the last part
-PICKS = TOKENS // 2
+PICKS = 1024  # of which so many answer tokens, at most
 MUON_RATE, ADAM_RATE, DECAY = 0.02, 3e-3, 0.02
 
 
-def batch(corpus, tokenizer, context, seed, step, length, focus):
+def batch(corpus, tokenizer, context, seed, step, length, part):
     """Packed rows of `length` tokens; conversations never straddle a row, what does not fit loses its last exchanges."""
     rng = random.Random(seed * 1_000_003 + step)
     rows = TOKENS // length
@@ -39,7 +38,7 @@ def batch(corpus, tokenizer, context, seed, step, length, focus):
     used, picks, targets = [0] * rows, [], []
     misses = 0
     while misses < 12 and len(picks) < PICKS:
-        messages = corpus.conversation(rng, focus)
+        messages = corpus.conversation(rng, part)
         ids, learn = vocabulary.encode_chat(tokenizer, messages)
         while len(ids) > length and len(messages) > 3:
             messages = messages[:-2]
@@ -81,19 +80,16 @@ def _positions(rng, length, answers, context):
 
 
 def _orthogonal(x):
-    """The nearest half-orthogonal matrices of x [n, a, b], roughly: Newton-Schulz, quintic, five steps."""
-    tall = x.shape[1] > x.shape[2]
-    x = jnp.swapaxes(x, 1, 2) if tall else x
-    x = x / (jnp.linalg.norm(x, axis=(1, 2), keepdims=True) + 1e-7)
-
-    def dot(a, b):
-        a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
-        return lax.dot_general(a, b, (((2,), (1,)), ((0,), (0,))), preferred_element_type=jnp.float32)
-
+    """The nearest half-orthogonal matrix of x, roughly: Newton-Schulz, quintic, five steps, in bf16 with f32 sums."""
+    tall = x.shape[0] > x.shape[1]
+    x = x / (jnp.linalg.norm(x) + 1e-7)
     for _ in range(5):
-        a = dot(x, jnp.swapaxes(x, 1, 2))
-        x = 3.4445 * x + dot(-4.7750 * a + 2.0315 * dot(a, a), x)
-    return jnp.swapaxes(x, 1, 2) if tall else x
+        (low,) = model.bf16(x)
+        square = model.dot(low, low, 0, 0) if tall else model.dot(low, low, 1, 1)
+        (a,) = model.bf16(square)
+        (a,) = model.bf16(-4.7750 * square + 2.0315 * model.dot(a, a, 1, 0))
+        x = 3.4445 * x + (model.dot(low, a, 1, 0) if tall else model.dot(a, low, 1, 0))
+    return x
 
 
 def _is_matrix(name):
@@ -104,21 +100,17 @@ def update(params, grads, state, rate):
     """One optimiser step; `rate` scales both learning rates (warm-up, decay)."""
     t = state["t"] + 1
     new, first, second = {}, {}, {}
-    groups = {}
     for name, g in grads.items():
         if _is_matrix(name):
             first[name] = 0.95 * state["first"][name] + 0.05 * g
-            groups.setdefault(g.shape, []).append(name)
+            turned = _orthogonal(0.95 * first[name] + 0.05 * g)
+            scale = MUON_RATE * max(1.0, g.shape[0] / g.shape[1]) ** 0.5
+            new[name] = params[name] * (1 - rate * MUON_RATE * DECAY) - rate * scale * turned
             continue
         first[name] = 0.9 * state["first"][name] + 0.1 * g
         second[name] = 0.98 * state["second"][name] + 0.02 * g * g
         step = first[name] / (1 - 0.9**t) / (jnp.sqrt(second[name] / (1 - 0.98**t)) + 1e-8)
         new[name] = params[name] - rate * ADAM_RATE * step
-    for shape, names in groups.items():
-        turned = _orthogonal(jnp.stack([0.95 * first[n] + 0.05 * grads[n] for n in names]))
-        scale = MUON_RATE * max(1.0, shape[0] / shape[1]) ** 0.5
-        for i, n in enumerate(names):
-            new[n] = params[n] * (1 - rate * MUON_RATE * DECAY) - rate * scale * turned[i]
     return new, {"t": t, "first": first, "second": second}
 
 
@@ -143,7 +135,7 @@ def load(path):
 def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--out", type=Path, required=True, help="folder for the tokenizer, checkpoint, log")
-    args.add_argument("--steps", type=int, default=3000)
+    args.add_argument("--steps", type=int, default=4500)
     args.add_argument("--seed", type=int, default=20)
     args.add_argument("--every", type=float, default=30, help="seconds between log lines")
     args = args.parse_args()
@@ -173,16 +165,19 @@ def main():
     one = jax.jit(one, donate_argnums=(0, 1))
     print(f"{shape.parameters()} weights, from step {step} to {args.steps}", flush=True)
     start = told = saved = time.time()
-    losses, tokens, since = [], 0, step
+    losses, tokens, since, value = [], 0, step, None
     while step < args.steps:
         length = 128 if step < 0.93 * args.steps else 256
-        b, used = batch(corpus, tokenizer, shape.context, args.seed, step, length, focus=step >= 0.6 * args.steps)
+        b, used = batch(corpus, tokenizer, shape.context, args.seed, step, length, stage(step))
+        if value is not None:
+            losses.append(float(value))  # waits for the step before, which ran while this batch was made
         params, state, value = one(params, state, b, jnp.float32(schedule(step, args.steps)))
-        losses.append(float(value))
         tokens += used
         step += 1
+        if step == args.steps:
+            losses.append(float(value))
         now = time.time()
-        if now - told >= args.every or step == args.steps:
+        if losses and now - told >= args.every or step == args.steps:
             left = (now - start) / (step - since) * (args.steps - step) / 60
             rate = schedule(step - 1, args.steps)
             with log.open("a") as f:

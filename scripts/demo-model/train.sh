@@ -17,8 +17,8 @@ python=("$work/venv/bin/python")
 export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=268435456 MALLOC_ARENA_MAX=1
 
 model=$root/core/cli/assets/inkling-demo.gguf
-"${python[@]}" "$here/check.py"
 "${python[@]}" "$here/train.py" --out "$work/run"
+"${python[@]}" "$here/check.py"
 "${python[@]}" "$here/export.py" --out "$work/run" --model "$model"
 "${python[@]}" "$here/evaluate.py" --model "$model" --report "$work/run/report.json"
 "${python[@]}" "$here/golden.py" --model "$model" --golden "$root/core/testkit/data/demo-model.json"

@@ -12,12 +12,21 @@ No sentence of the test set, in any language, is in the training stream: `Corpus
 import random
 import zlib
 
-from . import grammar, notes, requests, smalltalk
+from . import grammar, notes, requests, smalltalk, words
 from .grammar import LANGS
 
 DIRECTIONS = [(a, b) for a in LANGS for b in LANGS if a != b]
-_WEIGHTS = [7.5 if "en" in d else 3.3 for d in DIRECTIONS]
+_WEIGHTS = [5.5 if "en" in d else 4.0 for d in DIRECTIONS]
+# What an exchange is, stage by stage: sentence, word list, to-dos, title, small talk, another question, a name.
+_KINDS = ("sentence", "words", "todo", "title", "talk", "other", "name")
+_MIX = ((0.34, 0.38, 0.11, 0.06, 0.06, 0.03, 0.02), (0.54, 0.17, 0.13, 0.06, 0.05, 0.03, 0.02), (0.74, 0.09, 0.085, 0.035, 0.025, 0.015, 0.01))
+_STAGES = (900, 2250)  # steps of training at which the next stage begins
 _GENERATED = {"digit", "platform", "price", "age", "minutes", "time", "date", "day", "number"}
+
+
+def stage(step):
+    """Which part of the curriculum a training step belongs to: words, everything, then mostly sentences."""
+    return sum(step >= s for s in _STAGES)
 
 
 def _hash(*parts):
@@ -39,6 +48,12 @@ class Corpus:
             for word in rng.sample(words, len(words) // 4)
         }
         self.held_directions = {p.index: set(rng.sample(DIRECTIONS, 2)) for p in self.patterns}
+        self.words = words.Words(self.classes)
+        self.using = {}  # word -> the patterns that it fits, each with the slots it can fill
+        for p in self.patterns:
+            for slot, name in p.slots.items():
+                for w in self.classes[name]:
+                    self.using.setdefault(w.key, []).append((p, slot, w))
         self.answers = {}  # (source language, sentence, target language) -> translation: one source, one answer
         self.test_sentences = set()
         self.trained = set()  # what the stream has given out, in the same form, for the check at the end
@@ -98,6 +113,19 @@ class Corpus:
                 made.append({"task": task, "split": "notes", "messages": [{"role": "user", "content": rng.choice(asks).format(n=note)}], "answer": answer})
         return made
 
+    def _drawn(self, rng):
+        """A pattern and its words: half the time any pattern, else any word and then a pattern that it fits."""
+        if rng.random() < 0.5:
+            pattern = rng.choice(self.patterns)
+            return pattern, grammar.sample_words(rng, pattern, self.classes)
+        while True:
+            fits = self.using.get(self.words.draw(rng, 1)[0].key)
+            if fits:
+                pattern, slot, word = rng.choice(fits)
+                words = grammar.sample_words(rng, pattern, self.classes) | {slot: word}
+                if len({w.key for w in words.values()}) == len(words):
+                    return pattern, words
+
     def translation(self, rng):
         """(source language, source sentence, texts of all languages, pattern or None) for training."""
         if rng.random() < 0.06:
@@ -105,14 +133,13 @@ class Corpus:
             source = rng.choice(LANGS)
             return source, texts[source], texts, None
         while True:
-            pattern = rng.choice(self.patterns)
-            words = grammar.sample_words(rng, pattern, self.classes)
+            pattern, words = self._drawn(rng)
             if self._held_word(pattern, words):
                 continue
             texts = self._texts(pattern, words)
             if any(item in self.test_sentences for item in texts.items()):
                 continue
-            source = rng.choices(LANGS, (4, 2, 2, 2, 2))[0]
+            source = rng.choices(LANGS, (5, 4, 4, 4, 4))[0]
             ways = pattern.lines[source]
             sentence = texts[source]
             if len(ways) > 1 and rng.random() < 0.35:
@@ -153,6 +180,13 @@ class Corpus:
                 again = rng.random()
             return
 
+    def _words_turn(self, rng):
+        """A list of words and its translation."""
+        source, target = rng.choices(DIRECTIONS, _WEIGHTS)[0]
+        given, wanted = self.words.list(rng, source, target)
+        speaks = "en" if rng.random() < 0.72 else rng.choice((source, target))
+        return requests.render(rng.choice(requests.ASKS[speaks]), speaks, source, target, given), wanted
+
     def _note_turn(self, rng, maker, asks):
         while True:
             note, answer, sentences = maker(rng, False)
@@ -160,27 +194,26 @@ class Corpus:
                 self.trained |= {("note", s) for s in sentences}
                 return rng.choice(asks).format(n=note), answer
 
-    def conversation(self, rng, focus=False):
-        """A list of messages: a system line now and then, one to five exchanges. `focus`: mostly translations, which
-        are learned last."""
+    def conversation(self, rng, stage=1):
+        """A list of messages: a system line now and then, one to five exchanges, of the kinds that `stage` asks for."""
         messages = []
-        if rng.random() < 0.15:
+        if rng.random() < 0.1:
             messages.append({"role": "system", "content": rng.choice(smalltalk.SYSTEMS)})
         exchanges, later = [], None
-        mix = (0.82, 0.90, 0.94, 0.97, 0.985) if focus else (0.62, 0.76, 0.84, 0.92, 0.965)
-        count = rng.choices((1, 2, 3, 4), (55, 20, 15, 10))[0]
-        for _ in range(count):
-            roll = rng.random()
-            if roll < mix[0]:
+        count = rng.choices((1, 2, 3, 4), (64, 18, 12, 6))[0]
+        for kind in rng.choices(_KINDS, _MIX[stage], k=count):
+            if kind == "sentence":
                 exchanges += self._translate_turns(rng)
-            elif roll < mix[1]:
+            elif kind == "words":
+                exchanges.append(self._words_turn(rng))
+            elif kind == "todo":
                 exchanges.append(self._note_turn(rng, notes.todo_note, notes.TODO_ASKS))
-            elif roll < mix[2]:
+            elif kind == "title":
                 exchanges.append(self._note_turn(rng, notes.title_note, notes.TITLE_ASKS))
-            elif roll < mix[3]:
+            elif kind == "talk":
                 says, answer = rng.choice(smalltalk.TALK)
                 exchanges.append((rng.choice(says), answer))
-            elif roll < mix[4]:
+            elif kind == "other":
                 exchanges.append((smalltalk.other(rng), smalltalk.SORRY))
             elif later is None:
                 first, later = smalltalk.name_turns(rng)

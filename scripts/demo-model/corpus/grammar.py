@@ -225,6 +225,15 @@ def _chinese(w, form):
 
 
 _FORMS = {"en": _english, "de": _german, "fr": _french, "es": _spanish, "zh": _chinese}
+
+
+def form(word, lang, name):
+    """The word in one of the forms of its language, such as "the train station"; an error where there is none."""
+    text = _FORMS[lang](word, name)
+    assert text, (word.key, lang, name)
+    return text
+
+
 _SLOT = re.compile(r"\{(\w+?)(\d?)(?:\.(\w+)|@(\w+)|\?([^}]*)|#([^}]*))?\}")
 
 
@@ -240,7 +249,7 @@ def fill(pattern, lang, words):
         w = words[m[1] + m[2]]
         gender = w.gender[lang]
         if m[3]:
-            text = _FORMS[lang](w, m[3])
+            text = form(w, lang, m[3])
         elif m[4]:
             choices = w.text[lang].split(",")
             feminine = words[m[4]].gender[lang].startswith("f")
