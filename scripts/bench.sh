@@ -6,7 +6,8 @@ source "$(dirname "$0")/prepare.sh"
 
 setup() {
     cargo build --release --quiet -p inkling-cli
-    cargo build --release --quiet -p inkling-compute-cpu --example limits
+    cargo build --release --quiet -p inkling-compute-cpu --example limits --example roofline
+    cargo build --release --quiet -p inkling --example overhead
     scripts/bench/peers.sh || echo "llama.cpp could not be built: only Inkling is measured" >&2
     scripts/bench/models.sh
     need python3 python3

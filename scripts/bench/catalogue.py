@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "inkling"
 PEERS = CACHE / "peers"
 INKLING = ROOT / "target" / "release" / "inkling"
-LIMITS = ROOT / "target" / "release" / "examples" / "limits"
+EXAMPLES = ROOT / "target" / "release" / "examples"
 RESULTS = ROOT / "target" / "bench" / "results.json"
 
 QUANTS = ["Q4_0", "Q4_K_M", "Q8_0"]

@@ -2,7 +2,7 @@
 
 import json
 
-from catalogue import ANSWER, INKLING, LIMITS, PEERS, PROMPT, ROOT, peer
+from catalogue import ANSWER, EXAMPLES, INKLING, PEERS, PROMPT, ROOT, peer
 from runner import Job
 
 #: Facts about a model and a machine are samples too, without a unit that is compared.
@@ -25,7 +25,7 @@ def limits():
         for threads, speed in found["read_gb_s_small_pages"].items():
             yield "limits", f"read {threads}, small pages", "GB/s", speed
 
-    return Job("the machine's limits", [LIMITS], samples, rounds=2)
+    return Job("the machine's limits", [EXAMPLES / "limits"], samples, rounds=2)
 
 
 def inkling(model, threads, prompt=PROMPT, answer=ANSWER, isa=None):

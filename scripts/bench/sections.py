@@ -3,7 +3,7 @@
 import json
 
 import engines
-from catalogue import DEPTH, INKLING, has_isa, peer
+from catalogue import DEPTH, EXAMPLES, INKLING, has_isa, peer
 from runner import Job
 
 
@@ -111,5 +111,24 @@ def llama_first_token(model):
     return [Job("llama.cpp, one token", argv, lambda _out, wall: [("load", "process, llama.cpp", "ms", 1e3 * wall)])]
 
 
+def kernels(runner, models):
+    """The matrix kernels alone, each beside the limits that it measures itself."""
+    if models:
+        for isa in ["best"] + (["avx2"] if has_isa("avx512_vnni") else []):
+            argv = [EXAMPLES / "roofline", isa, 2]
+            keep = lambda out, _wall, isa=isa: [("text", f"kernels {isa}", "", out)]
+            runner.plan("kernels", [Job(f"the matrix kernels, {isa}", argv, keep, rounds=1)])
+
+
+def overhead(runner, models):
+    """What a token costs besides the model: sampling, detokenising, events."""
+    for model in models:
+        if model.name == "qwen3-0.6b.Q4_0":
+            argv = [EXAMPLES / "overhead", model.file]
+            keep = lambda out, _wall: [("text", "overhead", "", out)]
+            runner.plan("overhead", [Job("everything besides the model", argv, keep, rounds=1)])
+
+
 #: In the order in which they are run.
-SECTIONS = {"speed": speed, "avx2": avx2, "depth": depth, "batches": batches, "load": load, "others": others}
+SECTIONS = {"speed": speed, "avx2": avx2, "depth": depth, "batches": batches, "load": load, "kernels": kernels,
+            "overhead": overhead, "others": others}

@@ -153,6 +153,19 @@ def peers(f):
     return table(["other engines, 2 threads", "prefill of 512, tok/s", "decode of 64, tok/s"], rows)
 
 
+def texts(f):
+    """What tools print themselves."""
+    said = lambda model, series: next(iter(f.results.values("text", model, series)), "")
+    parts = []
+    for isa in ("best", "avx2"):
+        if text := said("kernels", f"kernels {isa}"):
+            about, _, rows = text.partition("\n")
+            parts.append(f"The matrix kernels alone, `roofline {isa} 2`: {about}.\n\n{rows.strip()}")
+    if text := said("overhead", "overhead"):
+        parts.append(f"What a token costs besides the model, `overhead` on Qwen3-0.6B Q4_0:\n\n```\n{text.strip()}\n```")
+    return "\n\n".join(parts)
+
+
 def commands(f):
     """One command of each kind, as it was run."""
     lines, seen = [], set()
@@ -167,7 +180,7 @@ def commands(f):
 
 def full(results):
     f = Figures(results)
-    parts = [machine(f), speed(f), depth(f), batches(f), load(f), peers(f)]
+    parts = [machine(f), speed(f), depth(f), batches(f), load(f), texts(f), peers(f)]
     return "\n\n".join(part for part in parts if part.strip())
 
 

@@ -18,7 +18,10 @@ pub(super) fn throughput(model: &Model, sessions: usize, count: usize) -> Result
     let turns = prompts
         .chunks(PROMPT)
         .map(|prompt| {
-            let options = GenerationOptions::default().greedy().max_tokens(count);
+            let mut options = GenerationOptions::default().seed(1).max_tokens(count);
+            // Nobody ends before the others do.
+            let ends = model.tokenizer().end_tokens().iter();
+            options.sampling.logit_bias = ends.map(|&end| (end, f32::NEG_INFINITY)).collect();
             model.complete(CompletionPrompt::Tokens(prompt.to_vec()), options).map_err(inkling::Error::from)
         })
         .collect::<Result<Vec<_>, _>>()?;
