@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model test conformance bench fuzz lint demo-model
+.PHONY: help demo model test conformance bench bench-neon fuzz lint demo-model
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ conformance: ## compare with other implementations' exact results (needs the ref
 
 bench: ## measure everything beside other engines (fetched and built on first use; half an hour)
 	@scripts/bench.sh
+
+bench-neon: ## count the AArch64 instructions of a token under qemu, beside llama.cpp (built on first use; an hour)
+	@scripts/bench-neon.sh
 
 fuzz: ## fuzz the parsers: make fuzz RUNS=10000000
 	@scripts/fuzz.sh

@@ -9,3 +9,5 @@ scripts/model.sh
 export INKLING_REQUIRE_REFERENCE=1 INKLING_REQUIRE_MODEL=1
 say "conformance"
 cargo test --workspace --test 'conformance_*' -- --nocapture --test-threads 1
+say "conformance of the NEON kernels under qemu"
+INKLING_NEON_CONFORMANCE=1 scripts/test-neon.sh

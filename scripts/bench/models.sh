@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Makes the models of the benchmark in the cache folder: random weights in the shapes of real models, and the real
 # SmolLM2-135M-Instruct in the quantisations that llama-quantize makes of it. What is there is not made again.
+# usage: scripts/bench/models.sh [real]    real: only SmolLM2
 source "$(dirname "$0")/../prepare.sh"
 
 mkdir -p "$INKLING_CACHE/synth"
-for shape in qwen3-0.6b gemma3-270m smollm2-1.7b; do
+shapes="qwen3-0.6b gemma3-270m smollm2-1.7b"
+[ "${1:-}" != real ] || shapes=
+for shape in $shapes; do
     for quant in Q4_0 Q4_K_M Q8_0; do
         file="$INKLING_CACHE/synth/$shape.$quant.gguf"
         [ -f "$file" ] && continue

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Builds llama.cpp for this machine in the cache folder, and on x86 once more without AVX-512. Its source comes with
 # PyPI's source distribution of llama-cpp-python. What is there is not built again.
+# usage: scripts/bench/peers.sh [native | aarch64-neon | aarch64-dotprod | aarch64-i8mm]
+#   Without an argument: everything that scripts/bench.sh wants. aarch64-…: the one that scripts/bench-neon.sh wants,
+#   cross-compiled, for which it has installed a compiler.
 source "$(dirname "$0")/../prepare.sh"
 
 PACKAGE=llama-cpp-python==0.3.36
@@ -43,8 +46,24 @@ build() {
     ninja -C "$peers/$folder" $targets >>"$peers/$folder.log" 2>&1 || { tail -20 "$peers/$folder.log" >&2; return 1; }
 }
 
+case "${1:-}" in
+    aarch64-neon) march=armv8-a ;;
+    aarch64-dotprod) march=armv8.2-a+fp16+dotprod ;;
+    aarch64-i8mm) march=armv8.2-a+fp16+dotprod+i8mm ;;
+    native | "") march= ;;
+    *) echo "unknown build $1" >&2; exit 2 ;;
+esac
+if [ -n "$march" ]; then
+    built "llama.cpp-$1" llama-bench ||
+        build "llama.cpp-$1" llama-bench -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DGGML_CPU_ARM_ARCH=$march \
+            -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_EXE_LINKER_FLAGS=-static \
+            -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
+    exit
+fi
+
 built llama.cpp llama-bench llama-quantize ||
     build llama.cpp "llama-bench llama-quantize" -DGGML_NATIVE=ON
+[ "${1:-}" != native ] || exit 0
 if [ "$(uname -m)" = x86_64 ]; then
     built llama.cpp-avx2 llama-bench ||
         build llama.cpp-avx2 llama-bench -DGGML_NATIVE=OFF -DGGML_SSE42=ON -DGGML_AVX=ON -DGGML_AVX2=ON \

@@ -1,5 +1,5 @@
-//! One prefill and some decode steps of a GGUF file, once, on one thread: what `scripts/bench-neon.sh` counts the
-//! instructions of. `passes FILE ISA PROMPT ANSWER`; `ISA` may be `auto`.
+//! A prefill and some decode steps of a GGUF file, `ROUNDS` times from nothing, on one thread: what
+//! `scripts/bench-neon.sh` counts the instructions of. `passes FILE ISA PROMPT ANSWER ROUNDS`; `ISA` may be `auto`.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use inkling_models::{SpecOptions, read_spec};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, file, isa, prompt, answer] = &arguments[..] else { panic!("passes FILE ISA PROMPT ANSWER") };
+    let [_, file, isa, prompt, answer, rounds] = &arguments[..] else { panic!("passes FILE ISA PROMPT ANSWER ROUNDS") };
     let options = if isa == "auto" { CpuOptions::default() } else { CpuOptions::with_isa(isa.parse().unwrap()) };
-    let (prompt, answer): (usize, usize) = (prompt.parse().unwrap(), answer.parse().unwrap());
+    let [prompt, answer, rounds]: [usize; 3] = [prompt, answer, rounds].map(|number| number.parse().unwrap());
 
     let file = Arc::new(Gguf::open(file.as_ref()).unwrap());
     let spec = read_spec(&file, &SpecOptions::default()).unwrap();
@@ -32,16 +32,19 @@ fn main() {
     let mut decoder = Cpu::new(options).load(Arc::new(spec), Weights::new(file), &plan).unwrap();
     let tokens: Vec<u32> = (0..prompt.max(answer) as u32).map(|i| i * 7919 % vocabulary).collect();
     let mut kv = decoder.new_cache(KvType::F16, 1024).unwrap();
-    let sequence = kv.open();
     let mut output = Output::new();
-    let mut pass = |tokens: &[u32]| {
-        let runs = [Run { sequence, start: kv.len(sequence), count: tokens.len() }];
-        let last = [tokens.len() - 1];
-        decoder.forward(&Batch { tokens, runs: &runs }, &mut kv, Want::Argmax(&last), &mut output).unwrap();
-    };
-    if prompt > 0 {
-        pass(&tokens[..prompt]);
+    for _ in 0..rounds {
+        let sequence = kv.open();
+        let mut pass = |tokens: &[u32]| {
+            let runs = [Run { sequence, start: kv.len(sequence), count: tokens.len() }];
+            let last = [tokens.len() - 1];
+            decoder.forward(&Batch { tokens, runs: &runs }, &mut kv, Want::Argmax(&last), &mut output).unwrap();
+        };
+        if prompt > 0 {
+            pass(&tokens[..prompt]);
+        }
+        tokens[..answer].iter().for_each(|&token| pass(&[token]));
+        kv.close(sequence);
     }
-    tokens[..answer].iter().for_each(|&token| pass(&[token]));
-    println!("{isa}: {prompt} + {answer} tokens, arg-max {:?}", output.argmax());
+    println!("{isa}: {prompt} + {answer} tokens, {rounds} times, arg-max {:?}", output.argmax());
 }

@@ -52,8 +52,8 @@ use table::Table;
 pub(crate) use attention::{CHUNK, ROW_STRIDE, SLAB};
 pub(crate) use lanes::LANES;
 
-/// Most panels that one call takes.
-pub(crate) const MAX_PANELS: usize = 4;
+/// Most panels that one call takes: they share what a set makes of the vectors, and lie unpacked in a near cache.
+pub(crate) const MAX_PANELS: usize = if cfg!(target_arch = "aarch64") { 8 } else { 4 };
 
 /// The kernels of one instruction set.
 #[derive(Clone, Copy)]

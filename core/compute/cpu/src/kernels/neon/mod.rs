@@ -5,7 +5,7 @@
 //! | `instructions` | the instructions whose intrinsics are unstable |
 //! | `load` | codes and scales of a panel into registers, f16 to f32 |
 //! | `tile` | products without the matrix extension: with `sdot`, or with widening multiplications |
-//! | `matrix` | products with `smmla`, two rows by two vectors at a time |
+//! | `matrix`, `matrix_loop` | products with `smmla`, two rows by two vectors at a time |
 //! | `quantize` | activations to codes, which the compiler does not turn into vectors well here |
 //! | `choose` | dot products or matrix products: which is faster here |
 //!
@@ -17,6 +17,7 @@ mod choose;
 mod instructions;
 mod load;
 mod matrix;
+mod matrix_loop;
 mod quantize;
 mod tile;
 
