@@ -20,6 +20,8 @@ pub struct Probe {
     device: DeviceInfo,
     sequence: SequenceId,
     output: Output,
+    /// The most bytes of keys and values at any time before they were forgotten.
+    most_cached: u64,
 }
 
 /// The perplexity of a text.
@@ -43,7 +45,7 @@ impl Probe {
         let file = engine.open(source, &options)?;
         let mut parts = ModelParts::load(file, &*engine.backend, &options, &CancelToken::new(), progress)?;
         let sequence = parts.cache.open();
-        Ok(Self { parts, device: engine.backend.probe()?, sequence, output: Output::new() })
+        Ok(Self { parts, device: engine.backend.probe()?, sequence, output: Output::new(), most_cached: 0 })
     }
 
     /// What went wrong during the load.
@@ -69,6 +71,7 @@ impl Probe {
 
     /// Forgets everything from position `len` on.
     pub fn truncate(&mut self, len: usize) {
+        self.most_cached = self.cache_bytes();
         self.parts.cache.truncate(self.sequence, len);
     }
 

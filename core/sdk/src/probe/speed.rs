@@ -34,9 +34,9 @@ impl Probe {
         self.parts.decoder.memory()
     }
 
-    /// Bytes of keys and values that are in use.
+    /// The most bytes of keys and values that have been in use at a time.
     pub fn cache_bytes(&self) -> u64 {
-        self.parts.cache.bytes()
+        self.parts.cache.bytes().max(self.most_cached)
     }
 
     /// Appends `tokens` in chunks, as a prompt is, and takes the time.
