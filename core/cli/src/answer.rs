@@ -33,7 +33,7 @@ pub(crate) fn read(mut turn: Turn, quiet: bool) -> Result<Answer, Failure> {
     let mut dimmed = false;
     let mut prefill: Option<ProgressBar> = None;
     loop {
-        let next = turn.next().map_err(inkling::Error::from);
+        let next = turn.next();
         if next.is_err() {
             // The error that follows goes on a line of its own, at normal brightness, and not behind a bar.
             clear(&mut prefill);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use inkling::{CancelToken, CompletionPrompt, GenerationOptions, KvType, LoadOptions, Model, SamplingOptions};
+use inkling::{CancelToken, CompletionPrompt, GenerationOptions, KvType, LoadOptions, SamplingOptions};
 use inkling_base::SystemClock;
 use inkling_compute::{
     Batch, ComputeError, Decoder, DecoderSpec, HostPages, KvCache, KvLayer, KvLayout, MemoryUse, Output, Run, Want,
@@ -17,7 +17,7 @@ use inkling_compute::{
 use inkling_compute_cpu::Cpu;
 use inkling_generate::{Limits, Sampler};
 use inkling_gguf::Gguf;
-use inkling_session::ModelParts;
+use inkling_session::{Model, ModelParts};
 use inkling_text::Tokenizer;
 
 const TOKENS: usize = 2000;

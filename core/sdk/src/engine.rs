@@ -8,7 +8,7 @@ use inkling_compute_cpu::Isa;
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, read_spec, report};
 
-use crate::{BackendChoice, CancelToken, Error, LoadOptions, Model, ModelSource, memory};
+use crate::{BackendChoice, CancelToken, Error, FreeMemory, LoadOptions, Model, ModelSource};
 
 /// What an engine is made of.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ pub struct EngineConfig {
     /// Where packed weights are kept: beside each model, unless told otherwise. [`LoadOptions::weight_cache`] can say
     /// otherwise for one model.
     pub weight_cache: WeightCache,
+    /// Who says how much memory can still be had: the system where it does, unless the app knows better.
+    pub free_memory: FreeMemory,
 }
 
 impl EngineConfig {
@@ -41,12 +43,19 @@ impl EngineConfig {
         self.weight_cache = cache;
         self
     }
+
+    /// Ask this how much memory can still be had.
+    pub fn free_memory(mut self, free: FreeMemory) -> Self {
+        self.free_memory = free;
+        self
+    }
 }
 
 /// Loads models. Cheap to make; an app needs one.
 pub struct Engine {
     pub(crate) backend: Box<dyn Backend>,
     weight_cache: WeightCache,
+    free_memory: FreeMemory,
 }
 
 impl Engine {
@@ -54,7 +63,7 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
         let backend = config.backend.backend(config.isa)?;
         backend.probe()?;
-        Ok(Self { backend, weight_cache: config.weight_cache })
+        Ok(Self { backend, weight_cache: config.weight_cache, free_memory: config.free_memory })
     }
 
     /// Loads a model; `progress` is told the part done, 0 to 1.
@@ -72,7 +81,7 @@ impl Engine {
     ) -> Result<Model, Error> {
         let options = self.with_cache(options);
         let file = self.open(&source, &options)?;
-        Ok(Model::load(file, &*self.backend, &options, cancel, &progress)?)
+        Ok(Model(inkling_session::Model::load(file, &*self.backend, &options, cancel, &progress)?))
     }
 
     /// Packs the weights of a model into their file without loading it, so that its first load is as fast as any
@@ -121,7 +130,7 @@ impl Engine {
         if let Some(need) = model.memory(made_for.min(options.usual_context()), options.kv) {
             let cache = options.weight_cache.as_ref().unwrap_or(&WeightCache::Off);
             let owned = if cache.file(&file).is_some() { 0 } else { need.weight_bytes };
-            memory::require(need.kv_bytes.saturating_add(owned))?;
+            self.free_memory.require(need.kv_bytes.saturating_add(owned))?;
         }
         Ok(file)
     }

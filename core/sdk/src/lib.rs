@@ -21,19 +21,23 @@
 //! |---|---|
 //! | `engine` | [`Engine`]: loads models |
 //! | `backend` | [`BackendChoice`]: what runs them |
+//! | `model` | [`Model`], [`ModelInfo`]: loaded, or looked at before |
+//! | `session` | [`Session`], [`Turn`]: conversations and running answers |
 //! | `source` | [`ModelSource`]: where a model comes from |
 //! | `memory` | what the system can still give |
 //! | `error` | [`Error`]: a stable kind and the chain of causes |
 //! | [`developer`] | for tools: files, tokenizers, templates, logits, synthetic models |
 //!
-//! Conversations, turns and events come from `inkling-session` and `inkling-generate`.
+//! Every function fails with [`Error`] and nothing else. Events, options and stats come from `inkling-generate`.
 
 mod backend;
 pub mod developer;
 mod engine;
 mod error;
 mod memory;
+mod model;
 mod probe;
+mod session;
 mod source;
 
 pub use backend::{BackendChoice, parse_isa, parse_kv_type};
@@ -44,7 +48,10 @@ pub use inkling_compute::{KvType, LoadWarning, MemoryUse, Prepared, WeightCache}
 pub use inkling_compute_cpu::Isa;
 pub use inkling_gguf::include_aligned;
 pub use inkling_session::{
-    Canceller, CompletionPrompt, Event, FinishReason, GenerationOptions, LoadOptions, Message, Model, Phase, Polled,
-    Response, SamplingOptions, Session, SessionConfig, SessionError, Stats, Turn,
+    Canceller, CompletionPrompt, Event, FinishReason, GenerationOptions, LoadOptions, LogProb, Message, Phase, Polled,
+    Response, SamplingOptions, SessionConfig, Stats, TokenLogProbs,
 };
+pub use memory::FreeMemory;
+pub use model::{Model, ModelInfo};
+pub use session::{Session, Turn};
 pub use source::ModelSource;

@@ -16,7 +16,14 @@ use crate::SessionError;
 struct State {
     messages: Vec<Message>,
     /// The running turn.
-    active: Option<CancelToken>,
+    active: Option<Active>,
+}
+
+#[derive(Debug)]
+struct Active {
+    token: CancelToken,
+    /// It only fills the cache: it says nothing, and gives way to a message.
+    warming: bool,
 }
 
 /// A conversation's history.
@@ -40,9 +47,24 @@ impl History {
     /// yet is waited for (one token or one chunk); any other is [`SessionError::Busy`].
     pub(crate) fn begin(&self, message: Message, token: CancelToken) -> Result<Vec<Message>, SessionError> {
         let mut state = self.idle()?;
-        state.active = Some(token);
+        state.active = Some(Active { token, warming: false });
         state.messages.push(message);
         Ok(state.messages.clone())
+    }
+
+    /// Begins to fill the cache for the next message and returns all messages; waits and refuses as
+    /// [`History::begin`].
+    pub(crate) fn begin_warming(&self, token: CancelToken) -> Result<Vec<Message>, SessionError> {
+        let mut state = self.idle()?;
+        state.active = Some(Active { token, warming: true });
+        Ok(state.messages.clone())
+    }
+
+    /// Cancels a turn that only fills the cache; whether there was one.
+    pub(crate) fn stop_warming(&self) -> bool {
+        let state = self.lock();
+        let warming = state.active.as_ref().filter(|active| active.warming);
+        warming.inspect(|active| active.token.cancel()).is_some()
     }
 
     /// Ends the running turn.
@@ -52,12 +74,13 @@ impl History {
             Err(_) => false,
         };
         let mut state = self.lock();
-        if keep {
+        if state.active.take().is_some_and(|active| active.warming) {
+            // Nothing was asked.
+        } else if keep {
             state.messages.push(Message::assistant(answer));
         } else {
             state.messages.pop();
         }
-        state.active = None;
         drop(state);
         self.settled.notify_all();
     }
@@ -67,7 +90,7 @@ impl History {
     }
 
     pub(crate) fn is_busy(&self) -> bool {
-        self.lock().active.as_ref().is_some_and(|active| !active.is_cancelled())
+        self.lock().active.as_ref().is_some_and(|active| !active.warming && !active.token.is_cancelled())
     }
 
     /// Replaces all messages; only while no turn runs.
@@ -80,7 +103,7 @@ impl History {
     fn idle(&self) -> Result<MutexGuard<'_, State>, SessionError> {
         let mut state = self.lock();
         while let Some(active) = &state.active {
-            if !active.is_cancelled() {
+            if !active.token.is_cancelled() {
                 return Err(SessionError::Busy);
             }
             state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +114,7 @@ impl History {
     /// Cancels the running turn, if there is one.
     pub(crate) fn cancel(&self) {
         if let Some(active) = &self.lock().active {
-            active.cancel();
+            active.token.cancel();
         }
     }
 

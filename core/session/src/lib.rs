@@ -29,7 +29,9 @@ mod sink;
 pub mod turn;
 
 pub use error::SessionError;
-pub use inkling_generate::{Event, FinishReason, GenerationOptions, Phase, SamplingOptions, Stats};
+pub use inkling_generate::{
+    Event, FinishReason, GenerationOptions, LogProb, Phase, SamplingOptions, Stats, TokenLogProbs,
+};
 pub use inkling_text::template::Message;
 pub use model::{CompletionPrompt, Model, ModelParts};
 pub use options::LoadOptions;

@@ -319,7 +319,7 @@ impl Model {
         let outbox = Arc::new(Outbox::default());
         let turn = Turn::new(Arc::clone(&outbox), cancel.clone(), self.0.engine.nudge().clone(), self.clone());
         let obituary = self.0.engine.obituary().clone();
-        (turn, TurnSink { outbox, cancel, obituary, history, answer: String::new() })
+        (turn, TurnSink { outbox, cancel, obituary, silent: false, history, answer: String::new() })
     }
 
     pub(crate) fn submit(&self, job: Job, sink: TurnSink) -> Result<(), SessionError> {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use inkling_base::CancelToken;
-use inkling_generate::{ConversationId, GenerationOptions, Job};
+use inkling_generate::{ConversationId, GenerationOptions, Job, Thinking};
 use inkling_text::template::Message;
 
 use crate::history::History;
+use crate::sink::TurnSink;
 use crate::{Model, Response, SessionError, Turn};
 
 /// How a conversation begins.
@@ -67,15 +68,57 @@ impl Session {
             return Err(SessionError::invalid("prompt", "it has 0 bytes: give at least one character"));
         }
         let token = CancelToken::new();
+        self.stop_warming();
         let messages = self.0.history.begin(Message::user(message), token.clone())?;
         let (turn, sink) = self.0.model.new_turn(token, Some(Arc::clone(&self.0.history)));
-        match self.job(messages, options) {
+        self.start(self.job(messages, options), turn, sink)
+    }
+
+    /// Runs what is known of the next prompt through the model, so that the next answer begins sooner: the conversation
+    /// so far, and `prefix` if the message is known to begin with it. The turn tells only its end, whose stats count
+    /// the tokens; nobody needs to read it, but dropping it stops the work. A message that comes meanwhile takes over
+    /// and keeps what is done.
+    ///
+    /// # Errors
+    /// As [`Session::stream`].
+    pub fn prewarm(&self, prefix: &str) -> Result<Turn, SessionError> {
+        let token = CancelToken::new();
+        self.stop_warming();
+        let messages = self.0.history.begin_warming(token.clone())?;
+        let (turn, mut sink) = self.0.model.new_turn(token, Some(Arc::clone(&self.0.history)));
+        sink.silent = true;
+        self.start(self.warming_job(&messages, prefix), turn, sink)
+    }
+
+    fn stop_warming(&self) {
+        if self.0.history.stop_warming() {
+            self.0.model.nudge();
+        }
+    }
+
+    fn start(&self, job: Result<Job, SessionError>, turn: Turn, sink: TurnSink) -> Result<Turn, SessionError> {
+        match job {
             Ok(job) => self.0.model.submit(job, sink).map(|()| turn),
             Err(error) => {
                 sink.refuse(error.clone());
                 Err(error)
             }
         }
+    }
+
+    /// Where the prompts of two different messages agree is what any prompt begins with, whatever the template does.
+    fn warming_job(&self, messages: &[Message], prefix: &str) -> Result<Job, SessionError> {
+        let model = &self.0.model;
+        let with = |end: &str| {
+            let message = Message::user(format!("{prefix}{end}"));
+            model.prompt_tokens(messages.iter().cloned().chain([message]).collect(), None)
+        };
+        let (mut tokens, other) = (with("a")?, with("0")?);
+        let common = tokens.iter().zip(&other).take_while(|(token, other)| token == other).count();
+        // A job needs a token; should a template begin with the message itself, one is wasted.
+        tokens.truncate(common.max(1));
+        let options = GenerationOptions::default().greedy().max_tokens(1);
+        Ok(Job::new(model.setup(), Some(self.0.id), tokens, Thinking::default(), options, model.now())?)
     }
 
     fn job(&self, messages: Vec<Message>, options: GenerationOptions) -> Result<Job, SessionError> {
@@ -99,6 +142,7 @@ impl Session {
     /// Replaces the conversation, for instance by a shorter one when the context is full. What both have in common at
     /// the beginning stays in the cache.
     pub fn set_transcript(&self, messages: Vec<Message>) -> Result<(), SessionError> {
+        self.stop_warming();
         self.0.history.replace(messages)
     }
 
@@ -109,7 +153,7 @@ impl Session {
         self.0.history.wait();
     }
 
-    /// Whether a turn runs that was not cancelled.
+    /// Whether an answer is on its way that was not cancelled.
     pub fn is_busy(&self) -> bool {
         self.0.history.is_busy()
     }

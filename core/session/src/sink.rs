@@ -15,6 +15,8 @@ pub(crate) struct TurnSink {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) cancel: CancelToken,
     pub(crate) obituary: Obituary,
+    /// Only the end is told: the turn fills the cache, nobody waits for what it samples.
+    pub(crate) silent: bool,
     /// `None` for a raw completion.
     pub(crate) history: Option<Arc<History>>,
     /// The answer so far.
@@ -38,7 +40,7 @@ impl TurnSink {
 
 impl Sink for TurnSink {
     fn has_room(&self) -> bool {
-        self.outbox.has_room()
+        self.silent || self.outbox.has_room()
     }
 
     fn is_cancelled(&self) -> bool {
@@ -46,6 +48,9 @@ impl Sink for TurnSink {
     }
 
     fn emit(&mut self, event: Event) {
+        if self.silent {
+            return;
+        }
         if let (Event::Text(delta), true) = (&event, self.history.is_some()) {
             self.answer.push_str(delta);
         }
@@ -53,7 +58,11 @@ impl Sink for TurnSink {
     }
 
     fn end(mut self: Box<Self>, outcome: Result<Stats, GenerateError>) {
-        self.finish(outcome.map_err(SessionError::from));
+        let mut outcome = outcome.map_err(SessionError::from);
+        if let (true, Ok(stats)) = (self.silent, &mut outcome) {
+            (stats.generated_tokens, stats.tokens) = (0, Vec::new());
+        }
+        self.finish(outcome);
     }
 }
 

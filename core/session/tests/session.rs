@@ -401,6 +401,57 @@ fn logits_and_likelihoods_of_given_tokens() {
 }
 
 #[test]
+fn prewarming_fills_the_cache_and_says_nothing() {
+    let (model, _) = model_with(echo(), LIMITS, Some(CHATML));
+    let session = model.session(SessionConfig::default().instructions("Be kind.")).unwrap();
+    let mut turn = session.prewarm("He").unwrap();
+    assert!(!session.is_busy());
+    let Some(Event::Finished(warm)) = turn.next().unwrap() else { panic!("only the end is told") };
+    assert_eq!(turn.next().unwrap(), None);
+    let shared = "<>system\nBe kind.<>\n<>user\nHe".len() - 3;
+    assert_eq!((warm.prefilled_tokens, warm.generated_tokens, warm.tokens), (shared, 0, Vec::new()));
+    assert_eq!(roles(&session), [pair("system", "Be kind.")]);
+    let answer = session.respond("Hello", greedy()).unwrap();
+    assert_eq!((answer.text.as_str(), answer.stats.reused_tokens), ("You said: Hello.", shared));
+    assert_eq!(roles(&session).len(), 3);
+}
+
+#[test]
+fn a_message_takes_over_from_prewarming() {
+    let gate = Arc::new(Gate::default());
+    let hold = Arc::clone(&gate);
+    let (model, _) = model_with(echo().before(move |_| hold.pass()), LIMITS, Some(CHATML));
+    let session = model.session(SessionConfig::default().instructions("word ".repeat(60))).unwrap();
+    let mut warming = session.prewarm("").unwrap();
+    gate.wait_for(1);
+    let asking = session.clone();
+    let asked = std::thread::spawn(move || asking.respond("hi", greedy()).unwrap());
+    while warming.try_next().unwrap() == Polled::Waiting {
+        gate.open(1);
+        std::thread::yield_now();
+    }
+    gate.open(1000);
+    let answer = asked.join().unwrap();
+    assert_eq!(answer.text, "You said: hi.");
+    assert!(answer.stats.reused_tokens >= LIMITS.max_batch, "what was done is kept");
+    drop(session.prewarm("").unwrap());
+    session.cancel_and_wait();
+    assert_eq!(roles(&session).len(), 3);
+}
+
+#[test]
+fn an_answer_does_not_give_way_to_prewarming() {
+    let model = model(endless());
+    let session = session(&model);
+    let turn = session.stream("more", greedy()).unwrap();
+    assert!(matches!(session.prewarm("").unwrap_err(), SessionError::Busy));
+    drop(turn);
+    session.cancel_and_wait();
+    drop(session.prewarm("").unwrap());
+    session.cancel_and_wait();
+}
+
+#[test]
 fn polling_wakes_its_task() {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {

@@ -109,7 +109,8 @@ impl ScriptedDecoder {
             let text = |ids: &[u32]| tokenizer.decode(ids, inkling_text::DecodeOptions::default()).unwrap();
             let asked = text(&history[asked..answered]);
             let message = asked.split_once('\n').map_or("", |(_, message)| message);
-            let said = history.len() - answered - 1 - "assistant\n".len();
+            // A prompt that ends before the answer begins, as one that only fills the cache.
+            let Some(said) = history.len().checked_sub(answered + 1 + "assistant\n".len()) else { return IM_END };
             let answer = answer(message.strip_suffix('\n').unwrap_or(message));
             answer.as_bytes().get(said).map_or(IM_END, |&byte| u32::from(byte))
         })

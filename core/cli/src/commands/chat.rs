@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ChatArgs) -> Result<(), Failure> {
     if let Some(system) = &args.system {
         config = config.instructions(system.as_str());
     }
-    let session = model.session(config).map_err(Error::from)?;
+    let session = model.session(config)?;
     match &args.prompt {
         Some(prompt) => once(&session, prompt, options, args.json),
         None if stdin().is_terminal() && stdout().is_terminal() && !args.json => converse(&session, &options),
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ChatArgs) -> Result<(), Failure> {
 
 /// One message, one answer.
 fn once(session: &Session, prompt: &str, options: GenerationOptions, as_json: bool) -> Result<(), Failure> {
-    let answer = answer::read(session.stream(prompt, options).map_err(Error::from)?, as_json)?;
+    let answer = answer::read(session.stream(prompt, options)?, as_json)?;
     if as_json {
         return print_json(&document(&answer));
     }
@@ -62,7 +62,7 @@ fn script(session: &Session, options: &GenerationOptions, as_json: bool) -> Resu
         if !as_json {
             print(&format!("> {message}\n"))?;
         }
-        let answer = answer::read(session.stream(message, options.clone()).map_err(Error::from)?, as_json)?;
+        let answer = answer::read(session.stream(message, options.clone())?, as_json)?;
         if as_json {
             answers.push(document(&answer));
             Ok(())
@@ -102,10 +102,8 @@ fn converse(session: &Session, options: &GenerationOptions) -> Result<(), Failur
 
 /// An error of one turn does not end the conversation.
 fn answer_or_complain(session: &Session, line: &str, options: &GenerationOptions) -> Result<(), Failure> {
-    let result = session
-        .stream(line, options.clone())
-        .map_err(|error| Failure::Engine(error.into()))
-        .and_then(|turn| answer::read(turn, false));
+    let result =
+        session.stream(line, options.clone()).map_err(Failure::Engine).and_then(|turn| answer::read(turn, false));
     match result {
         Ok(answer) => {
             print("\n")?;

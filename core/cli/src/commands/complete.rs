@@ -16,7 +16,7 @@ pub(crate) fn run(args: &CompleteArgs) -> Result<(), Failure> {
         (Some(tokens), _) => CompletionPrompt::Tokens(tokens.clone()),
         (None, text) => CompletionPrompt::Text(text.clone().unwrap_or_default()),
     };
-    let answer = answer::read(model.complete(prompt, options).map_err(inkling::Error::from)?, args.json)?;
+    let answer = answer::read(model.complete(prompt, options)?, args.json)?;
     if args.json {
         return print_json(&json!({
             "tokens": answer.stats.tokens,

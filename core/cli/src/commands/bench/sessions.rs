@@ -12,7 +12,7 @@ pub(super) const PROMPT: usize = 8;
 
 /// Tokens a second of `sessions` completions of `count` tokens each that run at the same time, all together.
 pub(super) fn throughput(model: &Model, sessions: usize, count: usize) -> Result<f64, Failure> {
-    let vocabulary = model.spec().vocabulary;
+    let vocabulary = model.vocabulary();
     let prompts = random_tokens(PROMPT * sessions, vocabulary);
     let start = Instant::now();
     let turns = prompts
@@ -22,7 +22,7 @@ pub(super) fn throughput(model: &Model, sessions: usize, count: usize) -> Result
             // Nobody ends before the others do.
             let ends = model.tokenizer().end_tokens().iter();
             options.sampling.logit_bias = ends.map(|&end| (end, f32::NEG_INFINITY)).collect();
-            model.complete(CompletionPrompt::Tokens(prompt.to_vec()), options).map_err(inkling::Error::from)
+            model.complete(CompletionPrompt::Tokens(prompt.to_vec()), options)
         })
         .collect::<Result<Vec<_>, _>>()?;
     // Each is read by a thread of its own: one that is not read waits for its reader.
