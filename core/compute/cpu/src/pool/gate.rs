@@ -102,7 +102,9 @@ impl Gate {
 
     /// Changes the number and wakes whoever waits.
     pub(super) fn set(&self, value: u64) {
-        self.value.store(value, Ordering::SeqCst);
+        // A swap, not a store: QEMU on x86 lets a store and the load behind it change places, whatever their order, and
+        // then nobody is woken. On real cores both cost the same here.
+        self.value.swap(value, Ordering::SeqCst);
         self.wake();
     }
 
