@@ -102,8 +102,8 @@ impl Gate {
 
     /// Changes the number and wakes whoever waits.
     pub(super) fn set(&self, value: u64) {
-        // A swap, not a store: QEMU on x86 lets a store and the load behind it change places, whatever their order, and
-        // then nobody is woken. On real cores both cost the same here.
+        // A swap, not a store, so that the load in `wake` cannot pass it under an emulator whose barriers leave that gap:
+        // one run under QEMU on x86 hung with all threads asleep. Once a job it costs nothing that shows.
         self.value.swap(value, Ordering::SeqCst);
         self.wake();
     }
