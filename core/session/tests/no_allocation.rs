@@ -1,34 +1,14 @@
 //! From the engine thread to a waiting reader, a token costs one allocation: the text that the reader owns.
 #![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use inkling_base::CancelToken;
 use inkling_compute::PAGE_POSITIONS;
 use inkling_compute_cpu::Cpu;
 use inkling_session::{CompletionPrompt, Event, GenerationOptions, LoadOptions, Model, SamplingOptions};
+use inkling_testkit::allocations::Counting;
 use inkling_testkit::tiny::{Family, TinyModel};
-
-/// Counts what it passes on, from all threads.
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is the system allocator's doing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -37,7 +17,7 @@ static COUNTING: Counting = Counting;
 fn turn(model: &Model, sampling: &SamplingOptions, tokens: usize) -> (usize, usize) {
     let mut options = GenerationOptions::default().max_tokens(tokens);
     options.sampling = sampling.clone();
-    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    let before = Counting::count();
     let mut turn = model.complete(CompletionPrompt::Tokens(vec![70, 71]), options).unwrap();
     let (mut texts, mut generated) = (0, 0);
     while let Some(event) = turn.next().unwrap() {
@@ -51,7 +31,7 @@ fn turn(model: &Model, sampling: &SamplingOptions, tokens: usize) -> (usize, usi
     // The engine lets go of the turn a moment after its end is read; another command waits for that.
     model.memory().unwrap();
     assert_eq!(generated, tokens);
-    (ALLOCATIONS.load(Ordering::SeqCst) - before, texts)
+    (Counting::count() - before, texts)
 }
 
 #[test]

@@ -9,11 +9,13 @@
 //! | [`tiny`] | [`TinyModel`](tiny::TinyModel): a whole small model file with tokenizer and template, for the engine |
 //! | [`scripted`] | [`ScriptedDecoder`](scripted::ScriptedDecoder): says what a test wants; a tokenizer of bytes |
 //! | [`whole`] | whole model files on a back end |
+//! | [`allocations`] | an allocator that counts |
 //! | [`conformance`] | what every back end must pass |
 //!
 //! Everything here panics where a test should fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of tests fails by panicking")]
 
+pub mod allocations;
 pub mod conformance;
 pub mod decoder;
 pub mod golden;

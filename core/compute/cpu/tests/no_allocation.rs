@@ -1,33 +1,12 @@
 //! A pass allocates nothing but pages of the cache.
 #![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use inkling_base::CancelToken;
 use inkling_compute::{Backend, Batch, KvType, LoadPlan, Output, PAGE_POSITIONS, Run, Want, WeightCache};
 use inkling_compute_cpu::Cpu;
 use inkling_gguf::TensorType;
+use inkling_testkit::allocations::Counting;
 use inkling_testkit::decoder::RandomDecoder;
-
-/// Counts what it passes on.
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is the system allocator's doing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -57,9 +36,9 @@ fn nothing_is_allocated_for_a_token_or_a_chunk() {
         let batch = Batch { tokens, runs: &runs };
         let rows = [tokens.len() - 1];
         let want = if step % 2 == 0 { Want::Logits(&rows) } else { Want::Argmax(&rows) };
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = Counting::count();
         decoder.forward(&batch, &mut kv, want, &mut output).unwrap();
-        counts.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
+        counts.push(Counting::count() - before);
     }
     // The first passes fill the output's buffers, the first page, and lists that grow by doubling.
     assert_eq!(counts[2..4], [0, 0], "chunks: {counts:?}");
