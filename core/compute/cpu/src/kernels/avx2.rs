@@ -6,9 +6,10 @@
 use std::arch::x86_64::*;
 use std::hint::black_box;
 
-use crate::activations::{BlockMeta, QuantView};
+use crate::activations::QuantView;
 use crate::format::{BLOCK, Codes, Expanded, IntFormat, LEVELS, PANEL_ROWS, Scales, Shape, with_shape};
 use crate::kernels::lanes::Pair;
+use crate::kernels::operands::Operands;
 use crate::kernels::table::{Table, table};
 use crate::kernels::x86;
 
@@ -20,17 +21,6 @@ pub(super) const TABLE: Table = Table { quantize: x86::quantize::avx2, ..BASE };
 const UNPACK_FROM: usize = 8;
 /// Registers of 16 rows.
 const SIDES: usize = 2;
-
-/// Pointers to the operands of a tile; see `Kernels::int_panels` for what they point to.
-#[derive(Clone, Copy)]
-struct Operands {
-    panel: *const u8,
-    codes: *const i8,
-    meta: *const BlockMeta,
-    columns: usize,
-    out: *mut f32,
-    stride: usize,
-}
 
 /// See `Kernels::int_panels`.
 ///
@@ -47,18 +37,10 @@ unsafe fn int_panels(
     stride: usize,
 ) {
     let vectors = x.count();
-    let panel_bytes = panels.len() / count.max(1);
     for index in 0..count {
         // SAFETY: `Kernels::int_panels` has checked that there are `count` panels, and room for their rows in `out`.
         unsafe {
-            let operands = Operands {
-                panel: panels.as_ptr().add(index * panel_bytes),
-                codes: x.codes.as_ptr(),
-                meta: x.meta.as_ptr(),
-                columns: x.columns,
-                out: out.as_mut_ptr().wrapping_add(index * PANEL_ROWS),
-                stride,
-            };
+            let operands = Operands::new(panels, panels.len() / count, index, x, out, stride);
             with_shape!(format, S => {
                 // Nibbles stay unsigned, all else becomes signed bytes.
                 const SIGNED: bool = !matches!(<S as Shape>::CODES, Codes::Nibbles);
@@ -84,12 +66,7 @@ unsafe fn all<S: Shape>(operands: Operands, vectors: usize) {
     while done < vectors {
         // SAFETY: `done + C <= vectors` in every arm.
         unsafe {
-            let operands = Operands {
-                codes: operands.codes.add(done * operands.columns),
-                meta: operands.meta.add(done * (operands.columns / BLOCK)),
-                out: operands.out.add(done * operands.stride),
-                ..operands
-            };
+            let operands = operands.skip(done);
             done += match vectors - done {
                 1 => tile::<S, 1>(operands),
                 2 => tile::<S, 2>(operands),

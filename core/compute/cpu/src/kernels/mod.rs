@@ -29,9 +29,9 @@ mod lanes;
 pub(crate) mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-#[cfg(target_arch = "aarch64")]
-pub(crate) use neon::fastest as fastest_neon;
 mod norms;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod operands;
 mod quantize;
 mod scalar;
 mod table;
@@ -51,6 +51,8 @@ use table::Table;
 
 pub(crate) use attention::{CHUNK, ROW_STRIDE, SLAB};
 pub(crate) use lanes::LANES;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::fastest as fastest_neon;
 
 /// Most panels that one call takes: they share what a set makes of the vectors, and lie unpacked in a near cache.
 pub(crate) const MAX_PANELS: usize = if cfg!(target_arch = "aarch64") { 8 } else { 4 };

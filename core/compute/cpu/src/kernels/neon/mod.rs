@@ -23,9 +23,10 @@ mod tile;
 
 use std::arch::aarch64::*;
 
-use crate::activations::{BlockMeta, QuantView};
-use crate::format::{BLOCK, Codes, Expanded, IntFormat, PANEL_ROWS, Shape, with_shape};
+use crate::activations::QuantView;
+use crate::format::{BLOCK, Codes, Expanded, IntFormat, Shape, with_shape};
 use crate::kernels::lanes::Quads;
+use crate::kernels::operands::Operands;
 use crate::kernels::table::{Table, table};
 use load::{load_codes, load_scales, widen_f16};
 
@@ -35,13 +36,13 @@ pub(super) use matrix::more_scratch;
 table!(
     PLAIN_BASE in plain,
     #[target_feature(enable = "neon")]
-    int_panels: int_panels_plain,
+    int_panels: int_panels::<false>,
     widen: widen_f16, lanes: Quads
 );
 table!(
     DOT_BASE in dot,
     #[target_feature(enable = "neon")]
-    int_panels: int_panels_dot,
+    int_panels: int_panels::<true>,
     widen: widen_f16, lanes: Quads
 );
 table!(
@@ -62,75 +63,6 @@ pub(super) const MATRIX: Table = Table { quantize: quantize::quantize, ..MATRIX_
 const UNPACK_FROM: usize = 8;
 /// Registers of 16 rows.
 const SIDES: usize = 4;
-
-/// Pointers to the operands of a tile; see `Kernels::int_panels` for what they point to.
-#[derive(Clone, Copy)]
-struct Operands {
-    panel: *const u8,
-    codes: *const i8,
-    meta: *const BlockMeta,
-    columns: usize,
-    out: *mut f32,
-    stride: usize,
-}
-
-impl Operands {
-    /// Panel `index` of those that begin at `panels`.
-    fn new(panels: &[u8], bytes: usize, index: usize, x: QuantView<'_>, out: &mut [f32], stride: usize) -> Self {
-        Self {
-            panel: panels[index * bytes..].as_ptr(),
-            codes: x.codes.as_ptr(),
-            meta: x.meta.as_ptr(),
-            columns: x.columns,
-            out: out.as_mut_ptr().wrapping_add(index * PANEL_ROWS),
-            stride,
-        }
-    }
-
-    /// The same panel with the vectors from `first` on.
-    fn skip(self, first: usize) -> Self {
-        Self {
-            codes: self.codes.wrapping_add(first * self.columns),
-            meta: self.meta.wrapping_add(first * (self.columns / BLOCK)),
-            out: self.out.wrapping_add(first * self.stride),
-            ..self
-        }
-    }
-}
-
-/// See `Kernels::int_panels`.
-///
-/// # Safety
-/// Sizes are as `Kernels::int_panels` checks them.
-unsafe fn int_panels_plain(
-    format: IntFormat,
-    panels: &[u8],
-    count: usize,
-    x: QuantView<'_>,
-    scratch: &mut [u8],
-    out: &mut [f32],
-    stride: usize,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe { int_panels::<false>(format, panels, count, x, scratch, out, stride) }
-}
-
-/// See `Kernels::int_panels`.
-///
-/// # Safety
-/// The machine has `sdot`; sizes are as `Kernels::int_panels` checks them.
-unsafe fn int_panels_dot(
-    format: IntFormat,
-    panels: &[u8],
-    count: usize,
-    x: QuantView<'_>,
-    scratch: &mut [u8],
-    out: &mut [f32],
-    stride: usize,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe { int_panels::<true>(format, panels, count, x, scratch, out, stride) }
-}
 
 /// See `Kernels::int_panels`.
 ///
@@ -161,7 +93,7 @@ unsafe fn int_panels_matrix(
 /// itself, so nothing here needs `#[target_feature]`.
 ///
 /// # Safety
-/// As for the functions above.
+/// With `DOT` the machine has `sdot`; sizes are as `Kernels::int_panels` checks them.
 unsafe fn int_panels<const DOT: bool>(
     format: IntFormat,
     panels: &[u8],

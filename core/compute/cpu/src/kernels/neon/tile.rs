@@ -9,11 +9,12 @@
 
 use std::arch::aarch64::*;
 
+use super::SIDES;
 use super::instructions::sdot;
 use super::load::{load_codes, load_scales};
-use super::{Operands, SIDES};
 use crate::activations::BlockMeta;
 use crate::format::{BLOCK, Shape};
+use crate::kernels::operands::Operands;
 
 /// Dot products of a block: `[part][vector][register of rows]`.
 type Dots<const C: usize, const W: usize> = [[[int32x4_t; W]; C]; 2];
