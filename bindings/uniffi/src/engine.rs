@@ -4,10 +4,10 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use inkling::{CancelToken, Engine, EngineConfig, FreeMemory, LoadOptions, ModelInfo, ModelSource, WeightCache};
+use inkling::{CancelToken, Engine, EngineConfig, LoadOptions, ModelInfo, ModelSource, WeightCache};
 
 use crate::guard::{guard, guard_poll};
-use crate::{FfiError, FfiLoadOptions, FfiModel, FfiModelInfo};
+use crate::{FfiConditions, FfiError, FfiLoadOptions, FfiModel, FfiModelInfo, FfiSignals};
 
 /// Where packed weights are kept.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
@@ -34,13 +34,6 @@ pub struct FfiEngineConfig {
     pub weight_cache: Option<FfiWeightCache>,
 }
 
-/// Says how much memory the app can still take, where only its own language can find out.
-#[uniffi::export(with_foreign)]
-pub trait FfiFreeMemory: Send + Sync {
-    /// Bytes; `None` if nobody knows. Asked before a model is loaded, on the thread that loads.
-    fn available_bytes(&self) -> Option<u64>;
-}
-
 /// Hears how far a load has come.
 #[uniffi::export(with_foreign)]
 pub trait FfiProgress: Send + Sync {
@@ -54,9 +47,9 @@ pub struct FfiEngine(Arc<Engine>);
 
 #[uniffi::export]
 impl FfiEngine {
-    /// An engine whose back end can run here. Without `free_memory`, the system is asked where it tells.
+    /// An engine whose back end can run here. What the app does not signal, the system is asked where it tells.
     #[uniffi::constructor]
-    pub fn new(config: FfiEngineConfig, free_memory: Option<Arc<dyn FfiFreeMemory>>) -> Result<Arc<Self>, FfiError> {
+    pub fn new(config: FfiEngineConfig, signals: FfiSignals) -> Result<Arc<Self>, FfiError> {
         guard(|| {
             let mut inner = EngineConfig::default().backend(config.backend.parse()?);
             inner.weight_cache = match config.weight_cache {
@@ -64,11 +57,14 @@ impl FfiEngine {
                 Some(FfiWeightCache::Folder { path }) => WeightCache::Folder(path.into()),
                 Some(FfiWeightCache::Beside) | None => WeightCache::Beside,
             };
-            if let Some(memory) = free_memory {
-                inner.free_memory = FreeMemory::asking(move || memory.available_bytes());
-            }
+            inner.signals = Arc::new(signals);
             Ok(Arc::new(Self(Arc::new(Engine::new(inner)?))))
         })
+    }
+
+    /// What the device says of itself now, as the engine hears it.
+    pub fn conditions(&self) -> Result<FfiConditions, FfiError> {
+        guard(|| Ok(self.0.conditions().into()))
     }
 
     /// Looks into a file without loading it; one that is damaged is an error, one that is unsupported is described.

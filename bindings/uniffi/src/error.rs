@@ -107,7 +107,7 @@ impl From<ErrorKind> for FfiError {
             ErrorKind::Cancelled => Self::Cancelled { sentence },
             ErrorKind::Busy => Self::Busy { sentence },
             ErrorKind::StorageFull { need_bytes, have_bytes } => Self::StorageFull { need_bytes, have_bytes, sentence },
-            ErrorKind::Network { retryable } => Self::Network { retryable, sentence },
+            ErrorKind::Network { retryable, .. } => Self::Network { retryable, sentence },
             ErrorKind::Integrity { file, chunk } => Self::Integrity { file, chunk, sentence },
             ErrorKind::InvalidInput { field, why } => Self::InvalidInput { field, why, sentence },
             ErrorKind::Internal { report } => Self::Internal { report, sentence },
@@ -160,7 +160,7 @@ mod tests {
             ErrorKind::Cancelled,
             ErrorKind::Busy,
             ErrorKind::StorageFull { need_bytes: 7, have_bytes: 3 },
-            ErrorKind::Network { retryable: true },
+            ErrorKind::Network { retryable: true, why: text() },
             ErrorKind::Integrity { file: text(), chunk: 7 },
             ErrorKind::invalid("x", "y"),
             ErrorKind::Internal { report: text() },
@@ -170,6 +170,8 @@ mod tests {
             assert_eq!(error.to_string(), kind.to_string());
             let (said, expected) = (format!("{error:?}"), format!("{kind:?}"));
             assert!(said.starts_with(kind.name()), "{said} for {expected}");
+            // Why the network failed is for people, and in the sentence.
+            let expected = expected.replace(", why: \"x\"", "");
             // `Busy` prints as `Busy`, and `Network { retryable: true }` is a beginning of ours but for the brace.
             assert!(said.replace(" { sentence", ", sentence").starts_with(expected.trim_end_matches(" }")));
         }

@@ -11,6 +11,9 @@
 //! | [`event`] | [`FfiEvent`], [`FfiStats`]: what an answer is made of |
 //! | [`options`] | how to load and how to generate |
 //! | [`error`] | [`FfiError`]: the kinds of errors |
+//! | [`signals`] | [`FfiSignals`]: heat, battery, memory, as the platform tells them |
+//! | [`transport`] | [`FfiTransport`]: the platform's HTTP |
+//! | [`java`] | how a JVM gets in: `JNI_OnLoad`, the application context, attached threads |
 //! | [`log`] | [`init_logging`]: the engine's log goes where the app wants it |
 //!
 //! # Rules
@@ -25,20 +28,28 @@ pub mod engine;
 pub mod error;
 pub mod event;
 mod guard;
+#[cfg(not(target_vendor = "apple"))]
+pub mod java;
 pub mod log;
 pub mod model;
 pub mod options;
 pub mod session;
+pub mod signals;
 pub mod stream;
+pub mod transport;
 
-pub use engine::{FfiEngine, FfiEngineConfig, FfiFreeMemory, FfiLoad, FfiProgress, FfiWeightCache};
+pub use engine::{FfiEngine, FfiEngineConfig, FfiLoad, FfiProgress, FfiWeightCache};
 pub use error::FfiError;
 pub use event::{FfiEvent, FfiFinish, FfiLogProb, FfiStats};
 pub use log::{FfiLogLevel, FfiLogSink, init_logging};
 pub use model::{FfiMemoryUse, FfiModel, FfiModelFacts, FfiModelInfo, FfiPrompt};
 pub use options::{FfiGenerationOptions, FfiLoadOptions, FfiLogitBias};
 pub use session::{FfiMessage, FfiSession};
+pub use signals::{
+    FfiBattery, FfiBatterySignal, FfiConditions, FfiFreeMemory, FfiHeat, FfiSignals, FfiThermal, FfiThermalSignal,
+};
 pub use stream::FfiStream;
+pub use transport::{FfiBody, FfiHeader, FfiRequest, FfiResponse, FfiTransport, FfiTransportError, fetch_piece};
 
 uniffi::setup_scaffolding!();
 

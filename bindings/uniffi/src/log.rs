@@ -1,8 +1,7 @@
 //! The engine's log, handed to the app.
 //!
-//! The platform's packages bring a sink for its own log (`os.Logger` on Apple, `android.util.Log` on Android): both are
-//! a line in their own language, and a crate for the same would compile C on the way to a phone. The engine never logs
-//! what a user or a model wrote.
+//! Where no sink is given, Android's log gets it (android_logger). On Apple the Swift package brings a sink over
+//! `os.Logger`: tracing-oslog would compile C on the way to a phone. The engine never logs what a user or a model wrote.
 
 use std::cell::Cell;
 use std::fmt::{self, Write};
@@ -63,7 +62,8 @@ thread_local! {
     static LOGGING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sends the log to `sink` from now on. May be called again: the last sink and level count; no sink ends it.
+/// Sends the log to `sink` from now on; without one to the platform's log, which is Android's logcat under the tag
+/// `Inkling`, and nowhere on other systems. May be called again: the last sink and level count.
 #[uniffi::export]
 pub fn init_logging(level: FfiLogLevel, sink: Option<Arc<dyn FfiLogSink>>) -> Result<(), FfiError> {
     guard(|| {
@@ -72,12 +72,41 @@ pub fn init_logging(level: FfiLogLevel, sink: Option<Arc<dyn FfiLogSink>>) -> Re
             return Err(FfiError::invalid("sink", "the process has a tracing subscriber already, which gets the log"));
         }
         // The sink before is dropped outside the lock: it is the app's, and may do anything.
-        let log = sink.map(|sink| Log { level, sink });
+        let log = sink.or_else(platform_sink).map(|sink| Log { level, sink });
         let before = std::mem::replace(&mut *LOG.write().unwrap_or_else(PoisonError::into_inner), log);
         drop(before);
         tracing::callsite::rebuild_interest_cache();
         Ok(())
     })
+}
+
+#[cfg(not(target_os = "android"))]
+fn platform_sink() -> Option<Arc<dyn FfiLogSink>> {
+    None
+}
+
+#[cfg(target_os = "android")]
+fn platform_sink() -> Option<Arc<dyn FfiLogSink>> {
+    use android_logger::{AndroidLogger, Config};
+    use log::{Level, LevelFilter, Log as _, Record};
+
+    struct Logcat(AndroidLogger);
+
+    impl FfiLogSink for Logcat {
+        fn log(&self, level: FfiLogLevel, target: String, line: String) {
+            let level = match level {
+                FfiLogLevel::Error => Level::Error,
+                FfiLogLevel::Warn => Level::Warn,
+                FfiLogLevel::Info => Level::Info,
+                FfiLogLevel::Debug => Level::Debug,
+                FfiLogLevel::Trace => Level::Trace,
+            };
+            self.0.log(&Record::builder().level(level).target(&target).args(format_args!("{target}: {line}")).build());
+        }
+    }
+
+    let config = Config::default().with_tag("Inkling").with_max_level(LevelFilter::Trace);
+    Some(Arc::new(Logcat(AndroidLogger::new(config))))
 }
 
 /// The subscriber: events only, no spans.

@@ -61,6 +61,10 @@ impl FfiStream {
         if let Some(failure) = reader.failure.take() {
             return Poll::Ready(Err(failure));
         }
+        #[cfg(not(target_vendor = "apple"))]
+        let waker = crate::java::attaching(context.waker());
+        #[cfg(not(target_vendor = "apple"))]
+        let context = &mut Context::from_waker(&waker);
         let first = match reader.turn.poll_next(context) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(Some(event))) => event,

@@ -5,10 +5,10 @@
 
 mod common;
 
-use common::{DEMO, block_on, engine_with, load, read, text};
+use common::{DEMO, block_on, engine, load, read, text};
 use inkling_ffi::{
     FfiEngine, FfiEngineConfig, FfiError, FfiEvent, FfiFinish, FfiGenerationOptions, FfiLoadOptions, FfiLogitBias,
-    FfiMessage, FfiModel, FfiPrompt,
+    FfiMessage, FfiModel, FfiPrompt, FfiSignals,
 };
 use serde_json::{Map, Value, json};
 
@@ -142,9 +142,9 @@ fn attempt(case: &Value) -> Result<(), FfiError> {
     match case["do"].as_str().unwrap() {
         "engine" => {
             let backend = string(&case["backend"]).unwrap();
-            return FfiEngine::new(FfiEngineConfig { backend, weight_cache: None }, None).map(|_| ());
+            return FfiEngine::new(FfiEngineConfig { backend, weight_cache: None }, FfiSignals::default()).map(|_| ());
         }
-        "inspect" => return engine_with(None).inspect(path).map(|_| ()),
+        "inspect" => return engine().inspect(path).map(|_| ()),
         _ => {}
     }
     let model = load(&path, loading(&case["load"]))?;

@@ -5,22 +5,14 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{DEMO, block_on, engine_with};
-use inkling_ffi::{FfiError, FfiFreeMemory, FfiLoadOptions, FfiProgress};
+use common::{DEMO, block_on, engine};
+use inkling_ffi::{FfiError, FfiLoadOptions, FfiProgress};
 
 struct Progress<F: Fn(f32) + Send + Sync>(F);
 
 impl<F: Fn(f32) + Send + Sync> FfiProgress for Progress<F> {
     fn loaded(&self, fraction: f32) {
         (self.0)(fraction);
-    }
-}
-
-struct Free(Option<u64>);
-
-impl FfiFreeMemory for Free {
-    fn available_bytes(&self) -> Option<u64> {
-        self.0
     }
 }
 
@@ -33,7 +25,7 @@ fn progress_ascends_to_the_end() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = Arc::clone(&told);
     let progress = Progress(move |fraction| list.lock().unwrap().push(fraction));
-    let load = engine_with(None).load(DEMO.to_owned(), options(), Some(Arc::new(progress))).unwrap();
+    let load = engine().load(DEMO.to_owned(), options(), Some(Arc::new(progress))).unwrap();
     let model = block_on(load.finish()).unwrap();
     let told = told.lock().unwrap();
     assert!(told.is_sorted() && *told.last().unwrap() == 1.0, "{told:?}");
@@ -44,7 +36,7 @@ fn progress_ascends_to_the_end() {
 
 #[test]
 fn a_load_can_be_cancelled_at_any_time() {
-    let engine = engine_with(None);
+    let engine = engine();
     let load = engine.load(DEMO.to_owned(), options(), None).unwrap();
     load.cancel().unwrap();
     load.cancel().unwrap();
@@ -58,23 +50,14 @@ fn a_load_can_be_cancelled_at_any_time() {
 #[test]
 fn a_callback_that_fails_is_an_error() {
     let progress = Progress(|_| panic!("the app's own fault"));
-    let load = engine_with(None).load(DEMO.to_owned(), options(), Some(Arc::new(progress))).unwrap();
+    let load = engine().load(DEMO.to_owned(), options(), Some(Arc::new(progress))).unwrap();
     let error = block_on(load.finish()).unwrap_err();
     assert!(matches!(&error, FfiError::Internal { report, .. } if report.contains("own fault")), "{error:?}");
 }
 
 #[test]
-fn the_app_knows_how_much_memory_there_is() {
-    let tight = engine_with(Some(Arc::new(Free(Some(1000)))));
-    let error = block_on(tight.load(DEMO.to_owned(), options(), None).unwrap().finish()).unwrap_err();
-    assert!(matches!(error, FfiError::OutOfMemory { need_bytes, have_bytes: 1000, .. } if need_bytes > 1000));
-    let unknown = engine_with(Some(Arc::new(Free(None))));
-    assert!(block_on(unknown.load(DEMO.to_owned(), options(), None).unwrap().finish()).is_ok());
-}
-
-#[test]
 fn a_file_can_be_looked_into() {
-    let info = engine_with(None).inspect(DEMO.to_owned()).unwrap();
+    let info = engine().inspect(DEMO.to_owned()).unwrap();
     assert_eq!((info.architecture.as_deref(), info.problems.len()), (Some("qwen3"), 0));
     assert!(info.parameters > 1_000_000 && info.weight_bytes > 1_000_000 && info.cache_bytes_per_token > 0);
 }

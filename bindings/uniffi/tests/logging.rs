@@ -6,7 +6,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::engine_with;
+use common::engine;
 use inkling_ffi::{FfiLogLevel, FfiLogSink, init_logging};
 
 struct Lines(Mutex<Vec<(FfiLogLevel, String, String)>>, AtomicUsize);
@@ -15,7 +15,7 @@ impl FfiLogSink for Lines {
     fn log(&self, level: FfiLogLevel, target: String, line: String) {
         self.0.lock().unwrap().push((level, target, line));
         // Calls the engine from inside: its lines must not come back here.
-        let model = engine_with(None).inspect("/nowhere".to_owned());
+        let model = engine().inspect("/nowhere".to_owned());
         assert!(model.is_err());
         self.1.fetch_add(1, Ordering::SeqCst);
     }

@@ -60,6 +60,8 @@ pub enum ErrorKind {
     Network {
         /// Whether trying again may help.
         retryable: bool,
+        /// What happened.
+        why: String,
     },
     /// Stored bytes are not the bytes that were published.
     Integrity {
@@ -137,8 +139,10 @@ impl fmt::Display for ErrorKind {
                     Bytes(*have_bytes)
                 )
             }
-            Self::Network { retryable: true } => f.write_str("the network failed: try again"),
-            Self::Network { retryable: false } => f.write_str("the server refused: trying again will not help"),
+            Self::Network { retryable: true, why } => write!(f, "the network failed ({why}): try again"),
+            Self::Network { retryable: false, why } => {
+                write!(f, "the download cannot go on ({why}): trying again will not help")
+            }
             Self::Integrity { file, chunk } => write!(f, "{file} is damaged at chunk {chunk}: fetch it again"),
             Self::InvalidInput { field, why } => write!(f, "{field}: {why}"),
             Self::Internal { report } => write!(f, "internal error, please report it: {report}"),

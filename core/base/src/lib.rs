@@ -1,4 +1,5 @@
-//! What every crate shares, and nothing else: the stable [`ErrorKind`]s, the [`CancelToken`] and the [`Clock`].
+//! What every crate shares, and nothing else: the stable [`ErrorKind`]s, the [`CancelToken`], the [`Clock`]
+//! and the device's [`Signals`].
 //!
 //! Anything that wants to become a "shared utility" belongs into the crate that needs it first. This crate
 //! knows no other crate of the project and pulls in no dependency that a phone would notice.
@@ -6,7 +7,9 @@
 mod cancel;
 mod clock;
 mod error;
+mod signals;
 
 pub use cancel::{CancelToken, Cancelled};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Classify, ErrorKind};
+pub use signals::{Battery, Conditions, Heat, Signals, SystemSignals, Thermal};

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use inkling_base::{Conditions, Signals, SystemSignals};
 use inkling_compute::{Backend, LoadPlan, Prepared, WeightCache, Weights};
 use inkling_compute_cpu::Isa;
 use inkling_gguf::Gguf;
 use inkling_models::{SpecOptions, read_spec, report};
 
-use crate::{BackendChoice, CancelToken, Error, FreeMemory, LoadOptions, Model, ModelSource};
+use crate::{BackendChoice, CancelToken, Error, ErrorKind, LoadOptions, Model, ModelSource};
 
 /// What an engine is made of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EngineConfig {
     /// What runs the models.
@@ -21,8 +22,20 @@ pub struct EngineConfig {
     /// Where packed weights are kept: beside each model, unless told otherwise. [`LoadOptions::weight_cache`] can say
     /// otherwise for one model.
     pub weight_cache: WeightCache,
-    /// Who says how much memory can still be had: the system where it does, unless the app knows better.
-    pub free_memory: FreeMemory,
+    /// Who says how hot the device is, how full its battery, how much memory can still be had: the system where it
+    /// does, unless the app knows better.
+    pub signals: Arc<dyn Signals>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            backend: BackendChoice::default(),
+            isa: None,
+            weight_cache: WeightCache::default(),
+            signals: Arc::new(SystemSignals),
+        }
+    }
 }
 
 impl EngineConfig {
@@ -44,9 +57,9 @@ impl EngineConfig {
         self
     }
 
-    /// Ask this how much memory can still be had.
-    pub fn free_memory(mut self, free: FreeMemory) -> Self {
-        self.free_memory = free;
+    /// Ask this about the device.
+    pub fn signals(mut self, signals: Arc<dyn Signals>) -> Self {
+        self.signals = signals;
         self
     }
 }
@@ -55,7 +68,7 @@ impl EngineConfig {
 pub struct Engine {
     pub(crate) backend: Box<dyn Backend>,
     weight_cache: WeightCache,
-    free_memory: FreeMemory,
+    signals: Arc<dyn Signals>,
 }
 
 impl Engine {
@@ -63,7 +76,12 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
         let backend = config.backend.backend(config.isa)?;
         backend.probe()?;
-        Ok(Self { backend, weight_cache: config.weight_cache, free_memory: config.free_memory })
+        Ok(Self { backend, weight_cache: config.weight_cache, signals: config.signals })
+    }
+
+    /// What the device says of itself now.
+    pub fn conditions(&self) -> Conditions {
+        self.signals.conditions()
     }
 
     /// Loads a model; `progress` is told the part done, 0 to 1.
@@ -130,7 +148,10 @@ impl Engine {
         if let Some(need) = model.memory(made_for.min(options.usual_context()), options.kv) {
             let cache = options.weight_cache.as_ref().unwrap_or(&WeightCache::Off);
             let owned = if cache.file(&file).is_some() { 0 } else { need.weight_bytes };
-            self.free_memory.require(need.kv_bytes.saturating_add(owned))?;
+            let need_bytes = need.kv_bytes.saturating_add(owned);
+            if let Some(have_bytes) = self.signals.free_memory().filter(|have| *have < need_bytes) {
+                return Err(ErrorKind::OutOfMemory { need_bytes, have_bytes }.into());
+            }
         }
         Ok(file)
     }

@@ -24,7 +24,7 @@
 //! | `model` | [`Model`], [`ModelInfo`]: loaded, or looked at before |
 //! | `session` | [`Session`], [`Turn`]: conversations and running answers |
 //! | `source` | [`ModelSource`]: where a model comes from |
-//! | `memory` | what the system can still give |
+//! | [`transport`] | the platform's HTTP, behind one trait |
 //! | `error` | [`Error`]: a stable kind and the chain of causes |
 //! | [`developer`] | for tools: files, tokenizers, templates, logits, synthetic models |
 //!
@@ -34,16 +34,16 @@ mod backend;
 pub mod developer;
 mod engine;
 mod error;
-mod memory;
 mod model;
 mod probe;
 mod session;
 mod source;
+pub mod transport;
 
 pub use backend::{BackendChoice, parse_isa, parse_kv_type};
 pub use engine::{Engine, EngineConfig};
 pub use error::Error;
-pub use inkling_base::{CancelToken, ErrorKind};
+pub use inkling_base::{Battery, CancelToken, Conditions, ErrorKind, Heat, Signals, SystemSignals, Thermal};
 pub use inkling_compute::{KvType, LoadWarning, MemoryUse, Prepared, WeightCache};
 pub use inkling_compute_cpu::Isa;
 pub use inkling_gguf::include_aligned;
@@ -51,7 +51,6 @@ pub use inkling_session::{
     Canceller, CompletionPrompt, Event, FinishReason, GenerationOptions, LoadOptions, LogProb, Message, Phase, Polled,
     Response, SamplingOptions, SessionConfig, Stats, TokenLogProbs,
 };
-pub use memory::FreeMemory;
 pub use model::{Model, ModelInfo};
 pub use session::{Session, Turn};
 pub use source::ModelSource;

@@ -20,6 +20,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "inkling-session",
         &["inkling-base", "inkling-gguf", "inkling-text", "inkling-compute", "inkling-models", "inkling-generate"],
     ),
+    ("inkling-store", &["inkling-base", "inkling-gguf"]),
     (
         "inkling",
         &[
@@ -32,6 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "inkling-models",
             "inkling-generate",
             "inkling-session",
+            "inkling-store",
         ],
     ),
     ("inkling-cli", &["inkling"]),
@@ -44,6 +46,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("uniffi", &["inkling-uniffi"]),
     ("uniffi_bindgen", &["inkling-bindgen"]),
     ("jni", &["inkling-uniffi"]),
+    ("android_logger", &["inkling-uniffi"]),
     ("candle-core", &["inkling-compute-metal"]),
     ("candle-metal-kernels", &["inkling-compute-metal"]),
     ("ash", &["inkling-compute-vulkan"]),

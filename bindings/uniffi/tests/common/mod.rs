@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use inkling_ffi::{
-    FfiEngine, FfiEngineConfig, FfiError, FfiEvent, FfiFreeMemory, FfiGenerationOptions, FfiLoadOptions, FfiLogitBias,
-    FfiModel, FfiSession, FfiStats, FfiStream, FfiWeightCache,
+    FfiEngine, FfiEngineConfig, FfiError, FfiEvent, FfiGenerationOptions, FfiLoadOptions, FfiLogitBias, FfiModel,
+    FfiSession, FfiSignals, FfiStats, FfiStream, FfiWeightCache,
 };
 
 /// The tiny model of the command line.
@@ -35,13 +35,17 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-pub(crate) fn engine_with(free: Option<Arc<dyn FfiFreeMemory>>) -> Arc<FfiEngine> {
+pub(crate) fn engine() -> Arc<FfiEngine> {
+    engine_with(FfiSignals::default())
+}
+
+pub(crate) fn engine_with(signals: FfiSignals) -> Arc<FfiEngine> {
     let config = FfiEngineConfig { backend: "cpu".to_owned(), weight_cache: Some(FfiWeightCache::Off) };
-    FfiEngine::new(config, free).unwrap()
+    FfiEngine::new(config, signals).unwrap()
 }
 
 pub(crate) fn load(path: &str, options: FfiLoadOptions) -> Result<Arc<FfiModel>, FfiError> {
-    let load = engine_with(None).load(path.to_owned(), options, None)?;
+    let load = engine().load(path.to_owned(), options, None)?;
     block_on(load.finish())
 }
 
