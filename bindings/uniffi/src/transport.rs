@@ -32,7 +32,7 @@ pub struct FfiResponse {
     pub status: u32,
     /// All of them.
     pub headers: Vec<FfiHeader>,
-    /// To be read and closed.
+    /// To be read and ended.
     pub body: Arc<dyn FfiBody>,
 }
 
@@ -76,7 +76,7 @@ pub trait FfiBody: Send + Sync {
     /// Waits for bytes and returns at most `limit` of them; none at the end.
     fn read(&self, limit: u32) -> Result<Vec<u8>, FfiTransportError>;
     /// Ends the transfer, also in the middle of it. Called once.
-    fn close(&self);
+    fn end(&self);
 }
 
 struct Ours(Arc<dyn FfiTransport>);
@@ -112,9 +112,9 @@ impl Body for OurBody {
 
 impl Drop for OurBody {
     fn drop(&mut self) {
-        // What throws while it closes has closed, as far as we can tell.
+        // What throws while it ends has ended, as far as we can tell.
         let _ = guard(|| {
-            self.0.close();
+            self.0.end();
             Ok(())
         });
     }

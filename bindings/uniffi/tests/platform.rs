@@ -75,10 +75,10 @@ fn the_app_knows_how_much_memory_there_is() {
     assert!(load(None).is_ok());
 }
 
-/// Serves 1,000 bytes; counts bodies that were closed.
+/// Serves 1,000 bytes; counts bodies that were ended.
 #[derive(Default)]
 struct Server {
-    closed: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
     asked: Mutex<Vec<FfiRequest>>,
     status: u32,
     greedy: bool,
@@ -86,7 +86,7 @@ struct Server {
 
 struct Bytes {
     left: Mutex<Vec<u8>>,
-    closed: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
     greedy: bool,
 }
 
@@ -96,8 +96,8 @@ impl FfiBody for Bytes {
         let take = if self.greedy { left.len() } else { left.len().min(limit as usize).min(7) };
         Ok(left.drain(..take).collect())
     }
-    fn close(&self) {
-        self.closed.fetch_add(1, Ordering::SeqCst);
+    fn end(&self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -109,7 +109,7 @@ impl FfiTransport for Server {
         self.asked.lock().unwrap().push(request);
         let header = FfiHeader { name: "content-range".to_owned(), value: "bytes 100-199/1000".to_owned() };
         let left: Vec<u8> = if self.greedy { vec![0; 300_000] } else { (100..200).collect() };
-        let body = Bytes { left: Mutex::new(left), closed: Arc::clone(&self.closed), greedy: self.greedy };
+        let body = Bytes { left: Mutex::new(left), ended: Arc::clone(&self.ended), greedy: self.greedy };
         Ok(FfiResponse { status: self.status, headers: vec![header], body: Arc::new(body) })
     }
 }
@@ -124,14 +124,14 @@ fn fetch(server: &Arc<Server>, url: &str) -> Result<Vec<u8>, FfiError> {
 fn pieces_come_through_the_apps_transport() {
     let server = Arc::new(Server { status: 206, ..Server::default() });
     assert_eq!(fetch(&server, "https://host/model.gguf").unwrap(), (100..200).collect::<Vec<u8>>());
-    assert_eq!(server.closed.load(Ordering::SeqCst), 1);
+    assert_eq!(server.ended.load(Ordering::SeqCst), 1);
     let asked = server.asked.lock().unwrap();
     let sent: Vec<_> = asked[0].headers.iter().map(|h| (h.name.as_str(), h.value.as_str())).collect();
     assert_eq!(sent, [("authorization", "x"), ("Range", "bytes=100-199"), ("Accept-Encoding", "identity")]);
 }
 
 #[test]
-fn what_goes_wrong_is_said_and_closed() {
+fn what_goes_wrong_is_said_and_ended() {
     let server = Arc::new(Server { status: 503, ..Server::default() });
     let error = fetch(&server, "https://host/x").unwrap_err();
     assert!(matches!(&error, FfiError::Network { retryable: true, sentence } if sentence.contains("503")), "{error:?}");
@@ -140,10 +140,9 @@ fn what_goes_wrong_is_said_and_closed() {
         matches!(&error, FfiError::Network { retryable: true, sentence } if sentence.contains("no such host")),
         "{error:?}"
     );
-    let odd = Arc::new(Server { status: 70_000, closed: Arc::clone(&server.closed), ..Server::default() });
+    let odd = Arc::new(Server { status: 70_000, ended: Arc::clone(&server.ended), ..Server::default() });
     assert!(matches!(fetch(&odd, "x"), Err(FfiError::Network { retryable: false, .. })));
-    let greedy =
-        Arc::new(Server { status: 206, greedy: true, closed: Arc::clone(&server.closed), ..Server::default() });
+    let greedy = Arc::new(Server { status: 206, greedy: true, ended: Arc::clone(&server.ended), ..Server::default() });
     assert!(matches!(fetch(&greedy, "x"), Err(FfiError::Network { retryable: false, .. })));
-    assert_eq!(server.closed.load(Ordering::SeqCst), 3);
+    assert_eq!(server.ended.load(Ordering::SeqCst), 3);
 }
