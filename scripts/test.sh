@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu.
+# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu, the Swift package.
 source "$(dirname "$0")/prepare.sh"
 
 scripts/lint.sh
@@ -9,3 +9,4 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 say "NEON kernels under qemu"
 scripts/test-neon.sh
+scripts/test-swift.sh

@@ -100,9 +100,8 @@ public final class InklingModel: Sendable {
     private func complete(
         _ options: GenerationOptions, prompt: @escaping @Sendable () throws -> FfiPrompt
     ) -> InklingStream {
-        InklingStream { [ffi] in
-            let (prompt, options) = try (prompt(), options.ffi())
-            return try await blocking { try ffi.complete(prompt: prompt, options: options) }
+        InklingStream { [ffi] answer in
+            try answer.begin { try ffi.complete(prompt: prompt(), options: options.ffi()) }
         }
     }
 
@@ -143,19 +142,7 @@ public final class InklingModel: Sendable {
 private enum Engine {
     static func make(_ options: LoadOptions) throws -> FfiEngine {
         let config = FfiEngineConfig(backend: options.backend, weightCache: options.weightCache.ffi)
-        return try FfiEngine(config: config, freeMemory: options.availableMemory.map(FreeMemory.init))
-    }
-}
-
-private final class FreeMemory: FfiFreeMemory {
-    private let ask: @Sendable () -> Int?
-
-    init(_ ask: @escaping @Sendable () -> Int?) {
-        self.ask = ask
-    }
-
-    func availableBytes() -> UInt64? {
-        ask().map { UInt64(clamping: $0) }
+        return try FfiEngine(config: config, signals: .device(availableMemory: options.availableMemory))
     }
 }
 

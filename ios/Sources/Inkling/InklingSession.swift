@@ -46,16 +46,16 @@ public final class InklingSession: Sendable {
     ///
     /// An answer that was cancelled stays in the ``transcript`` as far as it came; one that failed leaves no trace.
     public func streamResponse(to prompt: String, options: GenerationOptions = GenerationOptions()) -> InklingStream {
-        InklingStream { [ffi, turns] in
+        InklingStream { [ffi, turns] answer in
             let options = try options.ffi()
-            return try await blocking { try turns.begin { try ffi.stream(prompt: prompt, options: options) } }
+            return try turns.begin(answer) { try ffi.stream(prompt: prompt, options: options) }
         }
     }
 
     /// Gets ready for the next message, which may be known to begin with `prefix`: what is known of it runs through the
     /// model. Returns when that is done. A message that comes meanwhile takes over.
     public func prewarm(prefix: String = "") async throws {
-        let work = InklingStream { [ffi] in try await blocking { try ffi.prewarm(prefix: prefix) } }
+        let work = InklingStream { [ffi, turns] answer in try turns.begin(answer) { try ffi.prewarm(prefix: prefix) } }
         for try await _ in work {}
     }
 
@@ -85,7 +85,7 @@ public final class InklingSession: Sendable {
     }
 }
 
-/// The answer that a session's `cancel` is about.
+/// The answers of a session, one after the other.
 private final class Turns: Sendable {
     private struct State {
         weak var stream: FfiStream?
@@ -93,17 +93,21 @@ private final class Turns: Sendable {
     }
 
     private let state = Locked(State())
+    private let starting = Locked(())
 
-    /// Begins an answer. A `cancel` that comes while it begins, when there is no stream yet, counts as well.
-    func begin(_ start: () throws -> FfiStream) throws -> FfiStream {
-        let before = state.with { $0.cancels }
-        let stream = try start()
-        let cancelled = state.with {
-            $0.stream = stream
-            return $0.cancels != before
+    /// Begins an answer. One that is cancelled while it begins, when there is no stream yet, is cancelled when this
+    /// returns; the next one begins after that, and the engine lets it wait for the end of what was cancelled.
+    func begin(_ answer: Answer, _ start: () throws -> FfiStream) throws -> FfiStream {
+        try starting.with { _ in
+            let before = state.with { $0.cancels }
+            let stream = try answer.begin(start)
+            let cancelled = state.with {
+                $0.stream = stream
+                return $0.cancels != before
+            }
+            if cancelled { try stream.cancel() }
+            return stream
         }
-        if cancelled { try stream.cancel() }
-        return stream
     }
 
     func cancel() {

@@ -16,7 +16,8 @@ public struct InklingStream: AsyncSequence, Sendable {
     /// What the sequence holds.
     public typealias Element = InklingEvent
 
-    let start: @Sendable () async throws -> FfiStream
+    /// Asks the engine; blocks its thread.
+    let start: @Sendable (Answer) throws -> FfiStream
 
     /// Begins to read; the answer is asked for with the first event.
     public func makeAsyncIterator() -> Iterator {
@@ -34,23 +35,30 @@ public struct InklingStream: AsyncSequence, Sendable {
 
         /// The next event; `nil` after the last. Events that are there already come without leaving the caller's actor.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> InklingEvent? {
-            if let event = answer.buffered(), !Task.isCancelled { return event }
+            if !Task.isCancelled, let event = answer.buffered() { return event }
             return try await answer.next()
         }
     }
 
     /// Reads to the end.
     func response() async throws -> InklingResponse {
-        var (text, thinking) = ("", "")
-        for try await event in self {
-            switch event {
-            case .text(let delta): text += delta
-            case .thinking(let delta): thinking += delta
-            case .finished(let stats): return InklingResponse(text: text, thinking: thinking, stats: stats)
-            case .prefilling, .generating, .logProbs: break
+        let answer = Answer(start)
+        // Whoever cancels the task and asks again at once is not told that the session is busy: the answer is cancelled
+        // when `cancel` of the task returns, wherever this loop is then.
+        return try await withTaskCancellationHandler {
+            var (text, thinking) = ("", "")
+            while let event = try await answer.next() {
+                switch event {
+                case .text(let delta): text += delta
+                case .thinking(let delta): thinking += delta
+                case .finished(let stats): return InklingResponse(text: text, thinking: thinking, stats: stats)
+                case .prefilling, .generating, .logProbs: break
+                }
             }
+            throw InklingError.defect("an answer ended without its last event")
+        } onCancel: {
+            answer.stop()
         }
-        throw InklingError.defect("an answer ended without its last event")
     }
 }
 
@@ -59,6 +67,8 @@ public struct InklingStream: AsyncSequence, Sendable {
 final class Answer: Sendable {
     private struct State {
         var phase = Phase.ahead
+        /// Whether its task was cancelled.
+        var stopped = false
         /// Events that came with the last batch, the next one last.
         var buffer: [InklingEvent] = []
     }
@@ -70,20 +80,21 @@ final class Answer: Sendable {
         case over
     }
 
-    private let start: @Sendable () async throws -> FfiStream
+    private let start: @Sendable (Answer) throws -> FfiStream
     private let state = Locked(State())
 
-    init(_ start: @escaping @Sendable () async throws -> FfiStream) {
+    init(_ start: @escaping @Sendable (Answer) throws -> FfiStream) {
         self.start = start
     }
 
     /// The next event, if it is there.
     func buffered() -> InklingEvent? {
-        state.with { $0.buffer.popLast() }
+        state.with { $0.stopped ? nil : $0.buffer.popLast() }
     }
 
     /// Waits for the next event.
     func next() async throws -> InklingEvent? {
+        if !Task.isCancelled, let event = buffered() { return event }
         do {
             return try await withTaskCancellationHandler {
                 try await waiting { try await pull() }
@@ -92,19 +103,38 @@ final class Answer: Sendable {
             }
         } catch {
             // Lets go of the engine's side: after an error nothing comes.
-            if case InklingError.busy = error {} else { state.with { $0 = State(phase: .over) } }
+            if case InklingError.busy = error {} else { state.with { $0.phase = .over } }
             throw error
         }
+    }
+
+    /// Stops it because its task was cancelled.
+    func stop() {
+        let phase = state.with {
+            $0.stopped = true
+            return $0.phase
+        }
+        // It fails only by a panic of the engine, which the next event will report.
+        if case .running(let stream) = phase { try? stream.cancel() }
+    }
+
+    /// Asks the engine, unless it is too late. When this returns, `stop` has an effect or had one.
+    func begin(_ start: () throws -> FfiStream) throws -> FfiStream {
+        if state.with({ $0.stopped }) { throw CancellationError() }
+        let stream = try start()
+        let stopped = state.with {
+            $0.phase = .running(stream)
+            return $0.stopped
+        }
+        if stopped { try stream.cancel() }
+        return stream
     }
 
     private func pull() async throws -> InklingEvent? {
         guard let stream = try await running() else { return nil }
         while let batch = try await stream.next() {
-            if Task.isCancelled {
-                // The handler has asked the engine to stop, or did so before there was a stream to stop.
-                try stream.cancel()
-                continue
-            }
+            // What a cancelled task would not read is passed over, to the end: then the engine has stopped.
+            if state.with({ $0.stopped }) { continue }
             return state.with {
                 $0.buffer = batch.reversed().map(InklingEvent.init)
                 return $0.buffer.popLast()
@@ -126,18 +156,7 @@ final class Answer: Sendable {
         case .running(let stream): return stream
         case .over: return nil
         case .starting: throw InklingError.busy(sentence: "another task began to read this answer: wait for it")
-        case .ahead:
-            try Task.checkCancellation()
-            let stream = try await start()
-            state.with { $0.phase = .running(stream) }
-            if Task.isCancelled { try stream.cancel() }
-            return stream
+        case .ahead: return try await blocking { [self] in try start(self) }
         }
-    }
-
-    private func stop() {
-        let phase = state.with { $0.phase }
-        // It fails only by a panic of the engine, which the next event will report.
-        if case .running(let stream) = phase { try? stream.cancel() }
     }
 }

@@ -110,6 +110,19 @@ import Testing
         #expect(try #require(events.stats).generatedTokens <= 1)
     }
 
+    /// Nobody waits here for the end of what was cancelled.
+    @Test func aCancelledTaskDoesNotKeepItsSessionBusy() async throws {
+        let session = try await Demo.session()
+        for round in 0..<100 {
+            let task = Task { try await session.respond(to: Demo.prompt, options: Demo.endless) }
+            for _ in 0..<round { await Task.yield() }
+            task.cancel()
+            let next = try await session.respond(to: "Thanks", options: Demo.endless.limited(2))
+            #expect(next.stats.generatedTokens == 2)
+            try await session.setTranscript([])
+        }
+    }
+
     /// A button pressed while the answer begins, when there is nothing to stop yet.
     @Test func aStopButtonIsNeverTooEarly() async throws {
         let session = try await Demo.session()
