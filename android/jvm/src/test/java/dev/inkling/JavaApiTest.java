@@ -1,0 +1,65 @@
+package dev.inkling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/** The API as Java uses it: futures for what suspends in Kotlin, a builder for options. */
+class JavaApiTest {
+    private static InklingModel load() throws Exception {
+        return InklingFutures.load(ModelSource.file(Demo.INSTANCE.getFile()), Demo.options()).get();
+    }
+
+    @Test
+    void answersAndStreams() throws Exception {
+        var options = new GenerationOptions.Builder().temperature(0f).maxTokens(50).build();
+        try (var model = load(); var session = model.session()) {
+            InklingResponse response = InklingFutures.respond(session, Demo.PROMPT, options).get();
+            assertEquals(Demo.ANSWER, response.getText());
+            assertEquals(FinishReason.EndOfAnswer.INSTANCE, response.getFinishReason());
+
+            var text = new StringBuffer();
+            var answer = model.session("Be brief.").streamResponse("Translate to German: Good morning.", options);
+            var collected = InklingFutures.collect(answer, event -> {
+                if (event instanceof InklingEvent.Text) text.append(((InklingEvent.Text) event).getDelta());
+            }).get();
+            assertEquals(collected.getText(), text.toString());
+            assertEquals(2, session.getTranscript().size());
+            assertTrue(model.tokenize("Hello").size() > 0);
+        }
+    }
+
+    @Test
+    void errorsArriveInTheFuture() {
+        var load = InklingFutures.load(ModelSource.file("/nowhere.gguf"));
+        var error = assertThrows(ExecutionException.class, load::get);
+        var kind = assertInstanceOf(InklingException.ModelNotFound.class, error.getCause());
+        assertTrue(kind.getWhat().contains("nowhere"));
+    }
+
+    @Test
+    void cancellingTheFutureStopsTheEngine() throws Exception {
+        try (var model = load(); var session = model.session()) {
+            var future = InklingFutures.respond(session, Demo.PROMPT, Demo.INSTANCE.getEndless());
+            while (!session.isResponding()) Thread.onSpinWait();
+            future.cancel(true);
+            assertThrows(CancellationException.class, () -> future.get(10, TimeUnit.SECONDS));
+            var next = InklingFutures.respond(session, Demo.PROMPT, GenerationOptions.greedy());
+            assertTrue(next.get(10, TimeUnit.SECONDS).getStats().getGeneratedTokens() > 0);
+        }
+    }
+
+    @Test
+    void inputIsRefusedWithItsField() throws Exception {
+        try (var model = load()) {
+            var error = assertThrows(InklingException.InvalidInput.class, () -> model.tokenize("\uD83E"));
+            assertEquals("text", error.getField());
+        }
+    }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# The Kotlin API on a JVM: generates the code under it, compiles, runs JUnit on the host's library with -Xcheck:jni, and
+# compiles and runs the code of docs/kotlin.md. Without a JDK and Maven that can be installed, it says so and ends well.
+source "$(dirname "$0")/prepare.sh"
+
+missing=()
+java -version >/dev/null 2>&1 && javac -version >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
+mvn -v >/dev/null 2>&1 || missing+=(maven)
+if [ ${#missing[@]} -gt 0 ]; then
+    if command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then
+        install_packages "${missing[@]}"
+    else
+        echo "SKIPPED: Kotlin's tests need a JDK (17 or newer) and Maven; missing here: ${missing[*]}" >&2
+        exit 0
+    fi
+fi
+
+scripts/bindings.sh kotlin
+python3 scripts/doc-code.py docs/kotlin.md target/docs/kotlin
+
+say "Kotlin and Java on the JVM"
+log=target/kotlin.log
+mkdir -p target
+if ! mvn --quiet --batch-mode -f android/jvm/pom.xml test >"$log" 2>&1; then
+    cat "$log"
+    exit 1
+fi
+# What the JVM finds wrong in native code is only printed.
+if grep -nE "^(WARNING in native method|FATAL ERROR in native method)|WARNING: JNI" "$log"; then
+    echo "-Xcheck:jni complains: $log" >&2
+    exit 1
+fi
+tests=$(cat target/kotlin/surefire-reports/TEST-*.xml | grep -o '<testcase ' | wc -l)
+[ "$tests" -ge 50 ] || { echo "only $tests tests ran" >&2; exit 1; }
+echo "$tests tests passed"
