@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Kotlin API on a JVM: generates the code under it, compiles, runs JUnit on the host's library with -Xcheck:jni, and
-# compiles and runs the code of docs/kotlin.md. Without a JDK and Maven that can be installed, it says so and ends well.
+# The Kotlin API on a JVM: generates the code under it, compiles, runs JUnit on the host's library, some of it again with -Xcheck:jni,
+# and compiles and runs the code of docs/kotlin.md. Without a JDK and Maven that can be installed, it says so and ends well.
 source "$(dirname "$0")/prepare.sh"
 
 missing=()
@@ -25,11 +25,18 @@ if ! mvn --quiet --batch-mode -f android/jvm/pom.xml test >"$log" 2>&1; then
     cat "$log"
     exit 1
 fi
+tests=$(cat target/kotlin/surefire-reports/TEST-*.xml | grep -o '<testcase ' | wc -l)
+[ "$tests" -ge 60 ] || { echo "only $tests tests ran" >&2; exit 1; }
+echo "$tests tests passed"
+
+say "again with -Xcheck:jni"
+if ! mvn --batch-mode -f android/jvm/pom.xml surefire:test -Dtest='StreamingTest,ErrorsTest,JavaApiTest' \
+    -Djvm.check=-Xcheck:jni >"$log" 2>&1; then
+    cat "$log"
+    exit 1
+fi
 # What the JVM finds wrong in native code is only printed.
-if grep -nE "^(WARNING in native method|FATAL ERROR in native method)|WARNING: JNI" "$log"; then
+if grep -nE "in native method|WARNING: JNI|JNI (call|local refs)" "$log"; then
     echo "-Xcheck:jni complains: $log" >&2
     exit 1
 fi
-tests=$(cat target/kotlin/surefire-reports/TEST-*.xml | grep -o '<testcase ' | wc -l)
-[ "$tests" -ge 50 ] || { echo "only $tests tests ran" >&2; exit 1; }
-echo "$tests tests passed"
