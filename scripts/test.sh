@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu, the Swift package.
+# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu, Kotlin, Swift.
 source "$(dirname "$0")/prepare.sh"
 
 scripts/lint.sh
@@ -7,6 +7,8 @@ say "tests (comparisons with the reference folder are left to make conformance)"
 INKLING_REFERENCE=none cargo test --workspace --quiet
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+say "Kotlin"
+scripts/test-kotlin.sh
 say "NEON kernels under qemu"
 scripts/test-neon.sh
 scripts/test-swift.sh

@@ -79,12 +79,12 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
     /** Continues a text without a template. Nothing is computed before the flow is collected. */
     @JvmOverloads
     fun complete(text: String, options: GenerationOptions = GenerationOptions()): Flow<InklingEvent> =
-        events { ffi.complete(FfiPrompt.Text(text), options.ffi()) }
+        Turns().events { ffi.complete(FfiPrompt.Text(text), options.ffi()) }
 
     /** Continues token ids, taken as they are. */
     @JvmOverloads
     fun complete(tokens: List<Int>, options: GenerationOptions = GenerationOptions()): Flow<InklingEvent> =
-        events { ffi.complete(FfiPrompt.Tokens(tokens.tokenIds()), options.ffi()) }
+        Turns().events { ffi.complete(FfiPrompt.Tokens(tokens.tokenIds()), options.ffi()) }
 
     /** The token ids of a text. What looks like a control token in it stays text. */
     @Throws(InklingException::class)
@@ -183,7 +183,8 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
                     override fun availableBytes(): ULong? = ask()?.coerceAtLeast(0)?.toULong()
                 }
             }
-            calling { FfiEngine(FfiEngineConfig(options.backend, options.weightCache.ffi()), memory) }
+            val signals = Platform.signals.let { if (memory == null) it else it.copy(freeMemory = memory) }
+            calling { FfiEngine(FfiEngineConfig(options.backend, options.weightCache.ffi()), signals) }
         }
     }
 }

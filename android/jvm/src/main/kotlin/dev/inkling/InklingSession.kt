@@ -2,13 +2,8 @@ package dev.inkling
 
 import dev.inkling.ffi.FfiMessage
 import dev.inkling.ffi.FfiSession
-import dev.inkling.ffi.FfiStream
-import java.util.concurrent.atomic.AtomicReference
-import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.collect
-import kotlinx.coroutines.flow.flow
-import kotlinx.coroutines.withContext
 
 /** A message of a conversation. The [role] is `system`, `user` or `assistant`. */
 data class Message(val role: String, val content: String)
@@ -19,7 +14,7 @@ internal fun Message.ffi() = FfiMessage(role, content)
  * A conversation. One answer runs at a time; the next one computes only what is new. Any thread may use it.
  */
 class InklingSession internal constructor(private val ffi: FfiSession) : AutoCloseable {
-    private val running = AtomicReference<FfiStream>()
+    private val turns = Turns()
 
     /**
      * Asks the model. The flow is cold: collecting it asks, and cancelling its collector stops the engine within one
@@ -30,7 +25,7 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
      */
     @JvmOverloads
     fun streamResponse(prompt: String, options: GenerationOptions = GenerationOptions()): Flow<InklingEvent> =
-        events(running) { ffi.stream(prompt, options.ffi()) }
+        turns.events { ffi.stream(prompt, options.ffi()) }
 
     /** Asks the model and waits for the whole answer. */
     suspend fun respond(prompt: String, options: GenerationOptions = GenerationOptions()): InklingResponse =
@@ -40,7 +35,7 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
      * Gets ready for the next message, which may be known to begin with [prefix]: what is known of it runs through the
      * model. Returns when that is done. A message that comes meanwhile takes over.
      */
-    suspend fun prewarm(prefix: String = "") = events { ffi.prewarm(prefix) }.collect {}
+    suspend fun prewarm(prefix: String = "") = turns.events { ffi.prewarm(prefix) }.collect {}
 
     /** All messages so far, instructions first. Setting it waits for an answer that was cancelled. */
     var transcript: List<Message>
@@ -54,13 +49,7 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
      * Asks the answer that is on its way to stop: what was generated is still delivered, then it finishes as
      * [FinishReason.Cancelled]. Returns at once; does nothing if there is none.
      */
-    fun cancel() {
-        try {
-            calling { running.get()?.cancel() }
-        } catch (ended: InklingException.Cancelled) {
-            // It has ended meanwhile, and its handle is closed.
-        }
-    }
+    fun cancel() = turns.cancelStreams()
 
     /** Cancels the answer that is on its way, waits until it has ended, and frees its memory. Closing twice is harmless. */
     override fun close() {
@@ -70,27 +59,6 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
             return
         }
         ffi.destroy()
-    }
-}
-
-/** The events of an answer that `start` begins; `running` holds its handle while it runs. */
-internal fun events(running: AtomicReference<FfiStream>? = null, start: () -> FfiStream): Flow<InklingEvent> = flow {
-    // Tokenizing a long conversation takes a while, and so may an answer before it that was cancelled.
-    val started = AtomicReference<FfiStream>()
-    try {
-        withContext(Dispatchers.Default) { started.set(calling(start)) }
-        val stream = started.get()
-        running?.set(stream)
-        while (true) {
-            val batch = calling { stream.next() } ?: break
-            for (event in batch) emit(event.event())
-        }
-    } finally {
-        // Also when the coroutine was cancelled in between: closing the last handle cancels the answer.
-        started.get()?.let {
-            running?.compareAndSet(it, null)
-            it.close()
-        }
     }
 }
 

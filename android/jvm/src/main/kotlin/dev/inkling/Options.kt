@@ -45,8 +45,8 @@ class LoadOptions @JvmOverloads constructor(
     val batch: Int? = null,
     /** What runs the model. */
     val backend: String = "cpu",
-    /** Where packed weights are kept. */
-    val weightCache: WeightCache = WeightCache.Beside,
+    /** Where packed weights are kept: beside the model, and on Android in a folder of the app. */
+    val weightCache: WeightCache = Platform.weightCache,
     /** Says how many bytes of memory the app can still take, where the system does not; called on another thread. */
     val availableMemory: (() -> Long?)? = null,
 )

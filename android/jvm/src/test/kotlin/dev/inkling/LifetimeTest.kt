@@ -30,12 +30,13 @@ class LifetimeTest {
                     session.streamResponse(Demo.PROMPT, Demo.endless).take(3).toList()
                 }
             }
-            turns(100)
-            val before = resident()
-            turns(200)
-            val grown = resident() - before
-            // The virtual machine's own heap breathes; a leak of one answer a turn would be far more.
-            assertTrue(grown < 16L shl 20, "400 answers left $grown bytes")
+            // The heap is as large as it will get from the start (pom.xml); what the virtual machine learns from the first
+            // turns, it has learned then.
+            turns(500)
+            val grown = List(5) { resident().let { before -> turns(200).let { resident() - before } } }
+            println("resident memory grew by ${grown.map { it shr 10 }} KiB in 5 x 200 turns")
+            // The median, as the compiler of the virtual machine comes and goes: less than 10 kB a turn.
+            assertTrue(grown.sorted()[2] < 2L shl 20, "$grown")
             assertEquals(0, model.memory().cacheBytes)
         }
     }
@@ -43,9 +44,9 @@ class LifetimeTest {
     @Test
     fun `sessions and models come and go`() = runBlocking {
         Demo.model().use { model ->
-            repeat(2_000) { model.session().close() }
+            repeat(10_000) { model.session().close() }
             assertEquals(0, model.memory().cacheBytes)
         }
-        repeat(10) { Demo.model().close() }
+        repeat(20) { Demo.model().close() }
     }
 }
