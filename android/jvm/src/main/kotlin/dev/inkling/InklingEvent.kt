@@ -12,9 +12,7 @@ sealed class InklingEvent {
     data class Prefilling(val done: Long, val total: Long) : InklingEvent()
 
     /** Tokens are generated from now on. */
-    object Generating : InklingEvent() {
-        override fun toString() = "Generating"
-    }
+    data object Generating : InklingEvent()
 
     /** More of the answer; whole characters. */
     data class Text(val delta: String) : InklingEvent()
@@ -35,21 +33,19 @@ data class LogProb(val token: Int, val logProb: Float)
 /** Why an answer ended. */
 sealed class FinishReason {
     /** The model ended it. */
-    object EndOfAnswer : FinishReason()
+    data object EndOfAnswer : FinishReason()
 
     /** It came to this stop string. */
     data class StopString(val text: String) : FinishReason()
 
     /** As many tokens as were allowed were generated. */
-    object MaxTokens : FinishReason()
+    data object MaxTokens : FinishReason()
 
     /** It was cancelled. */
-    object Cancelled : FinishReason()
+    data object Cancelled : FinishReason()
 
     /** A raw completion filled the context. */
     data class ContextFull(val limit: Long) : FinishReason()
-
-    override fun toString(): String = javaClass.simpleName
 }
 
 /** What an answer did and how long it took. */
