@@ -1,0 +1,64 @@
+package dev.inkling
+
+import android.content.Context
+import android.os.Build
+import dev.inkling.ffi.FfiSignals
+import java.io.File
+
+/** Inkling on Android: call [init] once, then load models with [InklingModel.load]. */
+object Inkling {
+    private var context: Context? = null
+
+    /**
+     * Gets Inkling ready: its library, its log (to logcat, as much as [logLevel] says), and what the engine asks the
+     * device for: heat, battery, memory. Loads that do not say where packed weights go keep them in a folder of the
+     * app. Takes a few milliseconds; the first call counts, and later ones do nothing. Any thread may call it, the best
+     * place is `Application.onCreate`.
+     *
+     * Fails with [InklingException.BackendUnavailable] on a device that Inkling has no library for.
+     */
+    @JvmStatic
+    @JvmOverloads
+    @Synchronized
+    @Throws(InklingException::class)
+    fun init(context: Context, logLevel: LogLevel = LogLevel.WARN) {
+        if (this.context != null) return
+        // Null while the application itself is being made.
+        val application = context.applicationContext ?: context
+        loadLibrary()
+        NativeEntry.attach(application)
+        InklingLog.send(logLevel, null)
+        Platform.signals =
+            FfiSignals(AndroidMemory(application), AndroidThermal(application), AndroidBattery(application))
+        // Can be made again, belongs to this version of the app, and Android empties it when space is short.
+        Platform.weightCache = WeightCache.Folder(File(application.codeCacheDir, "inkling/weights"))
+        this.context = application
+    }
+
+    /**
+     * The folder for models: private to the app, not in its backups, emptied only with the app. It is made if need be.
+     */
+    @JvmStatic
+    val modelFolder: File
+        get() = File(ready().noBackupFilesDir, "inkling/models").apply { mkdirs() }
+
+    /**
+     * How the app's process ended the last time; null if Android does not know, or is older than 11. An app that ended
+     * for want of memory may want to load a smaller model.
+     */
+    @JvmStatic
+    fun lastExit(): LastExit? = LastExit.of(ready())
+
+    @Synchronized
+    private fun ready(): Context = context ?: throw IllegalStateException("call Inkling.init(context) first")
+
+    private fun loadLibrary() {
+        try {
+            System.loadLibrary("inkling_ffi")
+        } catch (error: UnsatisfiedLinkError) {
+            val reason = "the app has no library of Inkling for ${Build.SUPPORTED_ABIS.joinToString()}: " +
+                "there is one for arm64-v8a and for x86_64 ($error)"
+            throw InklingException.BackendUnavailable("library", reason, reason)
+        }
+    }
+}
