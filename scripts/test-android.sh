@@ -8,6 +8,8 @@ source scripts/need-java.sh
 scripts/bindings.sh kotlin
 export INKLING_BINDINGS_READY=1
 scripts/aar.sh
+say "what the AAR and its repository hold"
+python3 scripts/check-aar.py target/android
 
 # resolves ARTIFACT...: whether Maven can get them all.
 resolves() {

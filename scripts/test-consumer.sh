@@ -60,6 +60,7 @@ tool() {
 python3 -m zipfile -e "$out/tools/jna.jar" "$out/unpacked/host"
 library=$(cd target/debug && pwd)
 run() {
+    local library=${2-$library}
     rm -rf "$out/folder"
     mkdir -p "$out/folder"
     java -Djava.library.path="$library" -Djna.library.path="$library" -Djna.boot.library.path="$dispatch" -Xmx512m \
@@ -74,6 +75,9 @@ say "an app with the AAR, shrunk by R8 with the AAR's rules"
 tool R8 --classfile --output "$out/shrunk.jar" --pg-conf "$out/entry.pro" "${rules[@]}" "${classes[@]}" "$out/main.jar"
 run "$out/shrunk.jar" >"$out/printed.txt"
 diff android/consumer/expected.txt "$out/printed.txt"
+# On a device that there is no library for.
+if run "$out/shrunk.jar" "$out/none" >"$out/none.txt" 2>&1; then exit 1; fi
+grep -q 'the app has no library of Inkling for none: there is one for arm64-v8a and for x86_64' "$out/none.txt"
 
 say "the same without the AAR's rules, which must fail"
 others=("${rules[@]}")

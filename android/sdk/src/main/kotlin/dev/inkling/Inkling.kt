@@ -12,8 +12,8 @@ object Inkling {
     /**
      * Gets Inkling ready: its library, its log (to logcat, as much as [logLevel] says), and what the engine asks the
      * device for: heat, battery, memory. Loads that do not say where packed weights go keep them in a folder of the
-     * app. Takes a few milliseconds; the first call counts, and later ones do nothing. Any thread may call it, the best
-     * place is `Application.onCreate`.
+     * app. The first call counts, and later ones do nothing. Any thread may call it; the best place is
+     * `Application.onCreate`.
      *
      * Fails with [InklingException.BackendUnavailable] on a device that Inkling has no library for.
      */
