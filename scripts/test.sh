@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu, Kotlin, Swift.
+# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu, Kotlin, Android, Swift.
 source "$(dirname "$0")/prepare.sh"
 
 scripts/lint.sh
@@ -9,6 +9,8 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 say "Kotlin"
 scripts/test-kotlin.sh
+say "Android library"
+scripts/test-android.sh
 say "NEON kernels under qemu"
 scripts/test-neon.sh
 scripts/test-swift.sh
