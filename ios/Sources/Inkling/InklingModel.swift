@@ -75,7 +75,10 @@ public final class InklingModel: Sendable {
                 path: source.path, options: given, progress: onProgress.map(Progress.init))
         }
         return try await withTaskCancellationHandler {
-            try await waiting { try await InklingModel(load.finish()) }
+            let model = try await waiting { try await load.finish() }
+            // It may have been ready a moment before it was cancelled.
+            try Task.checkCancellation()
+            return try calling { try InklingModel(model) }
         } onCancel: {
             // It fails only by a panic of the engine, which `finish` will report.
             try? load.cancel()
