@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """check-jni.py LOG CONTROL: judges what -Xcheck:jni printed.
 
-CONTROL is the output of JNA without Inkling. A warning in LOG is JNA's own if the control has the same warning and the
-native method that it names is JNA's, or one that JNA serves (those of the generated class UniffiLib). Anything else is
-ours, and an error.
+CONTROL is the output of JNA without Inkling. What LOG has must be of the kinds that the control has, and no native
+method of ours may be on a stack that was printed, but for those of the generated class UniffiLib, which JNA serves.
+Stacks of several threads may be mixed in LOG, so frames are looked at wherever they stand.
 """
 
 import collections
@@ -11,26 +11,23 @@ import pathlib
 import re
 import sys
 
-
-def warnings(path):
-    """Pairs of a warning and the native method on top of its stack."""
-    found = []
-    lines = pathlib.Path(path).read_text(errors="replace").splitlines()
-    for number, line in enumerate(lines):
-        match = re.search(r"(WARNING|FATAL ERROR) in native method: .*|WARNING: JNI local refs|Warning: .*JNI.*", line)
-        if match:
-            frame = next((below.strip() for below in lines[number + 1 : number + 4] if "\tat " in below), "")
-            found.append((match.group(0), re.sub(r"^at |\(.*", "", frame)))
-    return found
+WARNING = re.compile(r"(?:WARNING|FATAL ERROR) in native method: .*|WARNING: JNI local refs|Warning: .*JNI.*")
+OURS = re.compile(r"at (dev\.inkling\.[\w.$]+)\(Native Method\)")
+SERVED = "dev.inkling.ffi.UniffiLib."
 
 
-ours, control = warnings(sys.argv[1]), {kind for kind, _ in warnings(sys.argv[2])}
-if not control:
+def kinds(text):
+    return collections.Counter(match.group(0) for match in WARNING.finditer(text))
+
+
+log, control = (pathlib.Path(path).read_text(errors="replace") for path in sys.argv[1:3])
+found, known = kinds(log), kinds(control)
+if not known:
     sys.exit("the control has no warnings: -Xcheck:jni was not on, or JNA has mended them and this script can go")
-served = re.compile(r"com\.sun\.jna\.|jdk\.internal\.loader\.NativeLibraries\.load$|dev\.inkling\.ffi\.UniffiLib\.")
-bad = collections.Counter(pair for pair in ours if pair[0] not in control or not served.match(pair[1]))
-for (kind, method), count in bad.items():
-    print(f"{count} x {kind} in {method or 'unknown'}", file=sys.stderr)
+bad = [f"{count} x {kind}" for kind, count in found.items() if kind not in known]
+methods = collections.Counter(OURS.findall(log))
+bad += [f"{count} x in {method}" for method, count in methods.items() if not method.startswith(SERVED)]
 if bad:
+    print("\n".join(bad), file=sys.stderr)
     sys.exit("-Xcheck:jni complains of more than JNA alone")
-print(f"-Xcheck:jni: {len(ours)} warnings, all of the {len(control)} kinds that JNA alone causes, none of ours")
+print(f"-Xcheck:jni: {found.total()} warnings, all of the {len(known)} kinds that JNA alone causes, none in a method of ours")

@@ -13,7 +13,7 @@
 //! | [`error`] | [`FfiError`]: the kinds of errors |
 //! | [`signals`] | [`FfiSignals`]: heat, battery, memory, as the platform tells them |
 //! | [`transport`] | [`FfiTransport`]: the platform's HTTP |
-//! | [`java`] | how a JVM gets in: `JNI_OnLoad`, the application context, attached threads |
+//! | [`java`] | how a JVM gets in: `JNI_OnLoad`, the application context |
 //! | [`log`] | [`init_logging`]: the engine's log goes where the app wants it |
 //!
 //! # Rules

@@ -6,7 +6,8 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
 use inkling::{Canceller, Polled, Turn};
 
@@ -39,6 +40,21 @@ impl FfiStream {
         poll_fn(|context| guard_poll(|| self.poll(context))).await
     }
 
+    /// As [`FfiStream::next`], but blocks its thread: one call into Rust and none back, where a future takes seven. For
+    /// languages in which a call costs more than a thread.
+    pub fn wait(&self) -> Result<Option<Vec<FfiEvent>>, FfiError> {
+        guard(|| {
+            let _reading = Reading::begin(&self.reading)?;
+            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+            loop {
+                match self.poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(outcome) => return outcome,
+                    Poll::Pending => std::thread::park(),
+                }
+            }
+        })
+    }
+
     /// Asks the answer to stop: one more token or chunk of the prompt is computed at most, then it finishes as
     /// cancelled. Returns at once; may be called at any time, from anywhere, and twice.
     pub fn cancel(&self) -> Result<(), FfiError> {
@@ -61,10 +77,6 @@ impl FfiStream {
         if let Some(failure) = reader.failure.take() {
             return Poll::Ready(Err(failure));
         }
-        #[cfg(not(target_vendor = "apple"))]
-        let waker = crate::java::attaching(context.waker());
-        #[cfg(not(target_vendor = "apple"))]
-        let context = &mut Context::from_waker(&waker);
         let first = match reader.turn.poll_next(context) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(Some(event))) => event,
@@ -85,7 +97,16 @@ impl FfiStream {
     }
 }
 
-/// While it lives, one call of [`FfiStream::next`] waits. Only the latest waker is kept, so a second one would make the
+/// Wakes the thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// While it lives, one call of [`FfiStream::next`] or [`FfiStream::wait`] waits. Only the latest waker is kept, so a second one would make the
 /// first wait for ever.
 struct Reading<'a>(&'a AtomicBool);
 

@@ -1,16 +1,20 @@
 package dev.inkling
 
+import dev.inkling.ffi.FfiEvent
 import dev.inkling.ffi.FfiStream
 import java.util.concurrent.ConcurrentHashMap
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.flowOn
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.suspendCancellableCoroutine
-import kotlinx.coroutines.withContext
 
 /**
  * The answers of one conversation that are on their way: at most one that the engine works on, those that are being
@@ -27,18 +31,19 @@ internal class Turns {
     fun events(start: () -> FfiStream): Flow<InklingEvent> = flow {
         coroutineScope {
             val turn = Turn()
-            turns += turn
+            // First whoever notices a cancelling, then its place among the turns, then the look at whether it was
+            // cancelled: so either the next answer finds it there and marked, or it does not begin.
             val watch = launch(Dispatchers.Unconfined, CoroutineStart.UNDISPATCHED) {
                 suspendCancellableCoroutine<Nothing> { it.invokeOnCancellation { turn.cancel() } }
             }
+            turns += turn
             try {
+                ensureActive()
                 for (before in turns) if (before !== turn && before.cancelled) before.ended.join()
-                // Tokenizing a long conversation takes a while, and so may an answer before it that was cancelled.
-                withContext(Dispatchers.Default) { turn.began(calling(start)) }
-                while (true) {
-                    val batch = calling { turn.stream!!.next() } ?: break
-                    for (event in batch) emit(event.event())
-                }
+                // A batch is handed over at a time, and the next is waited for when that one was taken: the engine feels a
+                // slow collector.
+                val batches = batches(turn, start).buffer(Channel.RENDEZVOUS).flowOn(waiting)
+                batches.collect { batch -> for (event in batch) emit(event.event()) }
             } finally {
                 // Closing the last handle cancels the answer, and the engine lets the next one wait for its end.
                 turn.stream?.close()
@@ -49,8 +54,20 @@ internal class Turns {
         }
     }
 
+    /** Blocks its thread while the engine works. */
+    private fun batches(turn: Turn, start: () -> FfiStream): Flow<List<FfiEvent>> = flow {
+        val stream = calling(start)
+        turn.began(stream)
+        while (true) emit(calling { stream.wait() } ?: break)
+    }
+
     /** Asks the engine to stop; what was generated is still delivered. */
     fun cancelStreams() = turns.forEach { it.cancelStream() }
+
+    private companion object {
+        /** Threads that wait for the engine: one for each answer that is on its way, and none otherwise. */
+        val waiting = Dispatchers.IO.limitedParallelism(1_000)
+    }
 
     private class Turn {
         val ended = CompletableDeferred<Unit>()
@@ -61,9 +78,11 @@ internal class Turns {
         @Volatile var stream: FfiStream? = null
             private set
 
+        @Volatile private var stopped = false
+
         fun began(stream: FfiStream) {
             this.stream = stream
-            if (cancelled) cancelStream()
+            if (stopped) cancelStream()
         }
 
         fun cancel() {
@@ -71,7 +90,9 @@ internal class Turns {
             cancelStream()
         }
 
+        /** If there is no stream yet, it is cancelled when it begins. */
         fun cancelStream() {
+            stopped = true
             try {
                 calling { stream?.cancel() }
             } catch (closed: InklingException.Cancelled) {
