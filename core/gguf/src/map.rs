@@ -64,7 +64,8 @@ impl MappedFile {
     /// from end to end again and again. A hint: where it is not heard, pages are as small as ever.
     pub fn with_large_pages(file: File) -> io::Result<Self> {
         let mapped = Self::new(file)?;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        // Android's file systems have no large pages to give.
+        #[cfg(target_os = "linux")]
         if let Err(error) = mapped.map.advise(memmap2::Advice::HugePage) {
             let _unheard = error;
         }

@@ -45,10 +45,9 @@ impl AlignedBytes {
             bytes.resize(size, 0);
             (Backing::Vec(bytes), ALIGN)
         } else {
-            let map = MmapMut::map_anon(len.checked_add(LARGE_PAGE - 1)?).ok()?;
-            // Best effort, and before the first touch: a system without large pages gives small ones.
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            let _small_pages = map.advise(memmap2::Advice::HugePage).is_err();
+            let mut map = MmapMut::map_anon(len.checked_add(LARGE_PAGE - 1)?).ok()?;
+            // Before the first touch.
+            ask_for_large_pages(&mut map);
             (Backing::Map(map), LARGE_PAGE)
         };
         let start = bytes.bytes().as_ptr().addr().wrapping_neg() % align;
@@ -68,6 +67,20 @@ impl AlignedBytes {
         };
         &mut bytes[self.start..][..self.len]
     }
+}
+
+/// Asks for pages of 2 MiB. Best effort: a system without large pages gives small ones.
+fn ask_for_large_pages(map: &mut MmapMut) {
+    // Not through memmap2, which has this advice on Linux alone: Android's kernels take it too.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let (start, len) = (map.as_mut_ptr().cast(), map.len());
+        // SAFETY: the range is a mapping of this process and borrowed for the call; the advice changes no byte of it.
+        let asked = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxHugepage) };
+        let _small_pages = asked.is_err();
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _unused = map;
 }
 
 /// As [`AlignedBytes`], of floats.

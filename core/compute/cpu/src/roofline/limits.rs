@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
 
 use crate::isa::Isa;
 
@@ -47,7 +47,9 @@ impl Memory {
             let mut buffer = MmapMut::map_anon(BUFFER)?;
             // Best effort: a system without large pages gives small ones.
             #[cfg(target_os = "linux")]
-            let _ = buffer.advise(if huge { Advice::HugePage } else { Advice::NoHugePage });
+            let _ = buffer.advise(if huge { memmap2::Advice::HugePage } else { memmap2::Advice::NoHugePage });
+            #[cfg(not(target_os = "linux"))]
+            let _ = huge;
             buffer.fill(1);
             Ok(buffer)
         };
