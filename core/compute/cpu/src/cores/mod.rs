@@ -2,19 +2,26 @@
 //!
 //! Phones mix cores: one or two very fast, some fast, some little. A little core does a third of a fast one's work, and
 //! everybody waits for it where workers meet, so by default a model runs on the fast cores alone. Which those are says
-//! Linux (and Android) in `/sys/devices/system/cpu`; elsewhere all cores count as equal.
+//! Linux (and Android) in `/sys/devices/system/cpu`, and Apple's kernels when they are asked; elsewhere all cores count
+//! as equal.
 //!
 //! Threads are not pinned: the scheduler of a phone moves busy threads to fast cores by itself, and knows about heat.
 //! [`crate::Cpu`] asks when it is probed; [`inkling_compute::DeviceInfo`] carries the answer to whoever loads a model.
 
+#[cfg(target_vendor = "apple")]
+mod apple;
+#[cfg(any(target_vendor = "apple", test))]
+mod levels;
 mod sysfs;
 
 use std::fmt;
 use std::path::Path;
 
 /// Where Linux describes the cores.
+#[cfg(not(target_vendor = "apple"))]
 const ROOT: &str = "/sys/devices/system/cpu";
 /// Where it says which of them this thread may run on: the affinity mask, and Android's cpuset of the app's state.
+#[cfg(not(target_vendor = "apple"))]
 const STATUS: &str = "/proc/thread-self/status";
 
 /// Little cores are those below the widest gap in speed, if the faster side of the gap is at least this much faster.
@@ -27,7 +34,8 @@ const GAP_OF_CLOCKS: f64 = 0.85;
 /// Cores of the same speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoreClass {
-    /// How fast one is: the kernel's capacity (1024 for the fastest) or, where it gives none, the highest clock in kHz.
+    /// How fast one is: the kernel's capacity (1024 for the fastest) or, where it gives none, the highest clock in kHz;
+    /// on Apple's systems only a rank, the highest for the fastest.
     /// Only comparisons inside one machine mean something; 0 if nothing is known.
     pub speed: u32,
     /// How many there are; two hardware threads of a core are one.
@@ -57,6 +65,9 @@ impl Cores {
     /// The cores of this machine, as they are now: an app in the background may have fewer.
     pub fn here() -> Self {
         let parallelism = std::thread::available_parallelism().map_or(1, usize::from);
+        #[cfg(target_vendor = "apple")]
+        return Self { classes: levels::classes(&apple::levels()), parallelism };
+        #[cfg(not(target_vendor = "apple"))]
         Self::read(Path::new(ROOT), Path::new(STATUS), parallelism)
     }
 
