@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model test conformance bench bench-neon fuzz lint demo-model
+.PHONY: help demo model test ios android conformance bench bench-neon fuzz lint demo-model
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,6 +15,12 @@ model: ## fetch SmolLM2-135M-Instruct (98 MB) into the cache folder and check it
 
 test: ## lint, build and run every test, NEON kernels under qemu included
 	@scripts/test.sh
+
+ios: ## the XCFramework for iPhones, the simulator and Macs, in target/apple (on any system; see docs/releasing.md)
+	@scripts/ios.sh
+
+android: ## the AAR for arm64-v8a and x86_64, in target/android (without an NDK: for checks, not for release)
+	@scripts/android.sh
 
 conformance: ## compare with other implementations' exact results (needs the reference folder)
 	@scripts/conformance.sh

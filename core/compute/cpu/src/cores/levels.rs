@@ -18,8 +18,7 @@ pub(super) struct Level {
 /// Classes of cores, fastest first as the levels are. Nobody says how fast they are, so their speeds are ranks.
 pub(super) fn classes(levels: &[Level]) -> Vec<CoreClass> {
     let ranks = (1..=levels.len() as u32).rev();
-    let class =
-        |(level, speed): (&Level, u32)| CoreClass { speed, cores: level.cores, little: level.name == LITTLE };
+    let class = |(level, speed): (&Level, u32)| CoreClass { speed, cores: level.cores, little: level.name == LITTLE };
     levels.iter().zip(ranks).map(class).filter(|class| class.cores > 0).collect()
 }
 
