@@ -44,8 +44,7 @@ platform() {
     elif [ -n "$xcode" ]; then
         lipo -create "${slices[@]}" -output "$out/libraries/$name/libinkling_ffi.a"
     else
-        need_llvm
-        llvm lipo -create "${slices[@]}" -output "$out/libraries/$name/libinkling_ffi.a"
+        scripts/cross/macho.py join "$out/libraries/$name/libinkling_ffi.a" "${slices[@]}"
     fi
     libraries+=("$out/libraries/$name/libinkling_ffi.a")
 }

@@ -5,20 +5,18 @@
 source "$(dirname "$0")/../prepare.sh"
 source scripts/cross/toolchain.sh
 need_lld
-need_llvm
 
 folder="$CARGO_TARGET_DIR/ios-size"
 mkdir -p "$folder"
-llvm nm --defined-only --extern-only "$1" 2>/dev/null | awk '$2 == "T" { print $3 }' |
-    grep -E '^_(uniffi|ffi)_inkling_' | sort -u >"$folder/exports"
-[ -s "$folder/exports" ] || give_up "$1 exports nothing that Swift calls"
+for prefix in _uniffi_inkling_ _ffi_inkling_; do scripts/cross/macho.py exported "$1" $prefix; done >"$folder/exports"
+[ "$(wc -l <"$folder/exports")" -ge 100 ] || give_up "$1 does not export what Swift calls"
 "$lld/ld64.lld" -arch arm64 -platform_version ios 17.0 17.0 -dylib -dead_strip -fixup_chains -undefined dynamic_lookup \
     -exported_symbols_list "$folder/exports" -S -x -o "$folder/linked.dylib" "$1" 2>"$folder/log" || {
     cat "$folder/log" >&2
     exit 1
 }
-llvm nm --undefined-only --just-symbol-name "$folder/linked.dylib" | sed 's/^ *//' | sort -u >"$folder/undefined"
-unknown=$(grep -v '^#' scripts/cross/apple-symbols.txt | sort | comm -13 - "$folder/undefined")
+scripts/cross/macho.py undefined "$folder/linked.dylib" >"$folder/undefined"
+unknown=$(grep -vxFf scripts/cross/apple-symbols.txt "$folder/undefined" || true)
 [ -z "$unknown" ] || give_up "The library wants names that were not looked up in Apple's libSystem yet (scripts/cross/apple-symbols.txt):
 $unknown"
 scripts/code-size.py "ios arm64" "$(wc -c <"$folder/linked.dylib")"

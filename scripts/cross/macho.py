@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Reads Mach-O files as far as needed to say for which processors and systems a static library is.
+"""Reads Mach-O files as far as needed to check what is built for Apple's systems, and joins libraries.
 
-macho.py LIBRARY...   prints that
+macho.py describe LIBRARY...      prints for which processors and systems static libraries are
+macho.py exported LIBRARY PREFIX  prints the names beginning so that a static library gives to others
+macho.py undefined FILE           prints the names that a linked file takes from others
+macho.py join OUT LIBRARY...      writes one file with static libraries for several processors, as lipo does
 """
 
 import pathlib
@@ -11,7 +14,9 @@ import sys
 FAT, FAT64, OBJECT = 0xCAFEBABE, 0xCAFEBABF, 0xFEEDFACF
 PROCESSORS = {0x0100000C: "arm64", 0x01000007: "x86_64"}
 PLATFORMS = {1: "macos", 2: "ios", 7: "ios-simulator"}
-LC_VERSION_MIN_MACOS, LC_VERSION_MIN_IOS, LC_BUILD_VERSION = 0x24, 0x25, 0x32
+LC_SYMTAB, LC_VERSION_MIN_MACOS, LC_VERSION_MIN_IOS, LC_BUILD_VERSION = 0x2, 0x24, 0x25, 0x32
+N_STAB, N_TYPE, N_PRIVATE, N_EXTERNAL = 0xE0, 0x0E, 0x10, 0x01
+SLICE_ALIGNMENT = 14
 OLDEST_SYSTEMS = {LC_VERSION_MIN_MACOS: "macos", LC_VERSION_MIN_IOS: "ios"}
 
 
@@ -42,8 +47,8 @@ def slices(data: bytes) -> dict[str, bytes]:
     return result
 
 
-def objects(data: bytes) -> list[tuple[str, str, str]]:
-    """Processor, system and oldest version of the system of every object of a static library."""
+def members(data: bytes) -> list[bytes]:
+    """The objects of a static library."""
     found, at = [], 8
     while at + 60 <= len(data):
         name, size = data[at : at + 16].decode().strip(), int(data[at + 48 : at + 58])
@@ -52,24 +57,55 @@ def objects(data: bytes) -> list[tuple[str, str, str]]:
         skip = int(name[3:]) if name.startswith("#1/") else 0
         content = data[body + skip : body + size]
         if content[:4] == struct.pack("<I", OBJECT):
-            found.append(_object(content))
+            found.append(content)
         at = body + size + size % 2
     return found
 
 
-def _object(content: bytes) -> tuple[str, str, str]:
-    processor, _, _, commands = struct.unpack_from("<IIII", content, 4)
-    system, oldest, at = "unnamed", "", 32
-    for _ in range(commands):
+def commands(content: bytes) -> list[tuple[int, int]]:
+    """The load commands of a file for one processor, and where they are."""
+    if content[:4] != struct.pack("<I", OBJECT):
+        raise Malformed("no Mach-O file of 64 bits")
+    found, at = [], 32
+    for _ in range(struct.unpack_from("<I", content, 16)[0]):
         command, size = struct.unpack_from("<II", content, at)
+        found.append((command, at))
+        at += size
+    return found
+
+
+def objects(data: bytes) -> list[tuple[str, str, str]]:
+    """Processor, system and oldest version of the system of every object of a static library."""
+    return [_object(content) for content in members(data)]
+
+
+def _object(content: bytes) -> tuple[str, str, str]:
+    system, version = "unnamed", 0
+    for command, at in commands(content):
         if command == LC_BUILD_VERSION:
             platform, version = struct.unpack_from("<II", content, at + 8)
-            system, oldest = PLATFORMS.get(platform, f"platform {platform}"), f"{version >> 16}.{version >> 8 & 255}"
+            system = PLATFORMS.get(platform, f"platform {platform}")
         elif command in OLDEST_SYSTEMS:
             (version,) = struct.unpack_from("<I", content, at + 8)
-            system, oldest = OLDEST_SYSTEMS[command], f"{version >> 16}.{version >> 8 & 255}"
-        at += size
-    return PROCESSORS.get(processor, hex(processor)), system, oldest
+            system = OLDEST_SYSTEMS[command]
+    (processor,) = struct.unpack_from("<I", content, 4)
+    return PROCESSORS.get(processor, hex(processor)), system, f"{version >> 16}.{version >> 8 & 255}"
+
+
+def names(content: bytes) -> tuple[set[str], set[str]]:
+    """The names that a file gives to others, and those that it takes from them."""
+    given, taken = set(), set()
+    for command, at in commands(content):
+        if command != LC_SYMTAB:
+            continue
+        symbols, count, strings, _ = struct.unpack_from("<IIII", content, at + 8)
+        for name, kind, _, _, _ in struct.iter_unpack("<IBBHQ", content[symbols : symbols + 16 * count]):
+            if kind & N_STAB or kind & N_PRIVATE or not kind & N_EXTERNAL:
+                continue
+            start = strings + name
+            text = content[start : content.index(b"\0", start)].decode()
+            (given if kind & N_TYPE else taken).add(text)
+    return given, taken
 
 
 def describe(data: bytes) -> dict[str, set[str]]:
@@ -80,7 +116,45 @@ def describe(data: bytes) -> dict[str, set[str]]:
     }
 
 
+def join(libraries: list[bytes]) -> bytes:
+    """A fat file of libraries for one processor each."""
+    inner: dict[str, bytes] = {}
+    for library in libraries:
+        for processor, data in slices(library).items():
+            if processor in inner:
+                raise Malformed(f"a second library for {processor}")
+            inner[processor] = data
+    # Apple's tools name any processor of a kind by subtype 0 (arm64) and 3 (x86_64).
+    numbers = {name: (number, 3 if name == "x86_64" else 0) for number, name in PROCESSORS.items()}
+    head, body = struct.pack(">II", FAT, len(inner)), b""
+    start = 1 << SLICE_ALIGNMENT
+    for processor, data in inner.items():
+        place = start + len(body)
+        head += struct.pack(">IIIII", *numbers[processor], place, len(data), SLICE_ALIGNMENT)
+        body += data + bytes(-len(data) % start)
+    return head.ljust(start, b"\0") + body
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case ["describe", *paths] if paths:
+            for path in paths:
+                found = describe(pathlib.Path(path).read_bytes())
+                print(path, "; ".join(f"{name}: {', '.join(sorted(systems))}" for name, systems in found.items()))
+        case ["exported", path, prefix]:
+            contents = members(pathlib.Path(path).read_bytes())
+            given = set().union(*(names(content)[0] for content in contents))
+            print(*sorted(name for name in given if name.startswith(prefix)), sep="\n")
+        case ["undefined", path]:
+            print(*sorted(names(pathlib.Path(path).read_bytes())[1]), sep="\n")
+        case ["join", out, *paths] if paths:
+            pathlib.Path(out).write_bytes(join([pathlib.Path(path).read_bytes() for path in paths]))
+        case _:
+            sys.exit(__doc__)
+
+
 if __name__ == "__main__":
-    for path in sys.argv[1:]:
-        found = describe(pathlib.Path(path).read_bytes())
-        print(path, "; ".join(f"{processor}: {', '.join(sorted(systems))}" for processor, systems in found.items()))
+    try:
+        main()
+    except Malformed as error:
+        sys.exit(f"this is {error}")

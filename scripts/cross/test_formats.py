@@ -152,14 +152,16 @@ class Apple(unittest.TestCase):
         self.complains("InklingFFIC.h is missing")
 
     def test_fat_files(self) -> None:
-        # Two slices of one processor each, as lipo writes them; the second is this library with Intel's number.
-        inner = (self.first / "libinkling_ffi.a").read_bytes()
-        if macho.slices(inner).keys() != {"arm64"}:
-            self.skipTest("the first library is fat already")
-        head = struct.pack(">II", macho.FAT, 1) + struct.pack(">IIIII", 0x0100000C, 0, 4096, len(inner), 12)
-        self.assertEqual(list(macho.slices(head.ljust(4096, b"\0") + inner)), ["arm64"])
-        wrong = struct.pack(">II", macho.FAT, 1) + struct.pack(">IIIII", 0x01000007, 3, 4096, len(inner), 12)
-        for data in (wrong.ljust(4096, b"\0") + inner, head.ljust(4096, b"\0") + inner[:-1]):
+        inner = macho.slices((self.first / "libinkling_ffi.a").read_bytes())["arm64"]
+        # The same library with Intel's number in every object.
+        arm, intel = struct.pack("<II", macho.OBJECT, 0x0100000C), struct.pack("<II", macho.OBJECT, 0x01000007)
+        other = inner.replace(arm, intel)
+        fat = macho.join([inner, other])
+        self.assertEqual(macho.slices(fat), {"arm64": inner, "x86_64": other})
+        with self.assertRaises(macho.Malformed):
+            macho.join([inner, inner])
+        # Cut short; a slice that is not what the table says.
+        for data in (fat[: 16384 + len(inner) - 1], fat[:8] + struct.pack(">I", 0x01000007) + fat[12:]):
             with self.assertRaises(macho.Malformed):
                 macho.slices(data)
 

@@ -74,7 +74,7 @@ need_lld() {
     ln -sf "$(command -v "$(newest ld64.lld)")" "$lld/ld64.lld"
 }
 
-need_llvm() { [ -n "$(newest llvm-objcopy)" ] && [ -n "$(newest llvm-lipo)" ] || install_packages llvm; }
+need_llvm() { [ -n "$(newest llvm-objcopy)" ] || install_packages llvm; }
 
 # llvm TOOL ARGUMENTS...
 llvm() {
