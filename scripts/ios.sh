@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# ios.sh [--out FOLDER] [TARGET...]: builds static libraries for iPhones, the simulator (arm64 and x86_64) and Macs, or for the given
-# targets among them, makes target/apple/InklingFFI.xcframework of them, with its zip and checksum, checks it, and holds
-# what it adds to an app against scripts/code_size.json.
+# ios.sh [--out FOLDER] [TARGET...]: builds static libraries for iPhones, the simulator (arm64 and x86_64) and Macs, or
+# for the given targets among them, makes target/apple/InklingFFI.xcframework of them, with its zip and checksum, checks
+# it, and holds what it adds to an app against scripts/code_size.json.
 #
-# A static library needs no SDK: rustup's targets serve on any system, and where they are missing Debian's compiler builds the
-# standard library too. Where there is Xcode it puts the libraries together; elsewhere scripts/cross/xcframework.py does.
+# A static library needs no SDK: rustup's targets serve on any system, and where they are missing Debian's compiler
+# builds the standard library too. Where there is Xcode it puts the libraries together; elsewhere
+# scripts/cross/xcframework.py does.
 source "$(dirname "$0")/prepare.sh"
 source scripts/cross/toolchain.sh
 need python3 python3
@@ -18,8 +19,8 @@ all=(aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darw
 targets=("$@")
 [ $# -gt 0 ] || targets=("${all[@]}")
 
-# The oldest systems that Package.swift names. iPadOS 17 runs on the A10: no older processor needs to be served, and what
-# newer ones can is found out when the engine starts.
+# The oldest systems that Package.swift names. iPadOS 17 runs on the A10: no older processor needs to be served, and
+# what newer ones can is found out when the engine starts.
 export IPHONEOS_DEPLOYMENT_TARGET=17.0 MACOSX_DEPLOYMENT_TARGET=14.0
 export CARGO_TARGET_AARCH64_APPLE_IOS_RUSTFLAGS="-C target-cpu=apple-a10"
 
@@ -34,7 +35,7 @@ platform() {
     local name=$1 target slices=()
     shift
     for target in "$@"; do
-        [[ " ${targets[*]} " != *" $target "* ]] || slices+=("$CARGO_TARGET_DIR/$target/phone/libinkling_ffi.a")
+        [[ " ${targets[*]} " != *" $target "* ]] || slices+=("$cross_dir/$target/phone/libinkling_ffi.a")
     done
     [ ${#slices[@]} -gt 0 ] || return 0
     mkdir -p "$out/libraries/$name"
@@ -73,4 +74,5 @@ fi
 scripts/cross/xcframework.py check "$framework"
 [ ${#targets[@]} -lt ${#all[@]} ] || scripts/cross/xcframework.py zip "$framework"
 
-[[ " ${targets[*]} " != *" aarch64-apple-ios "* ]] || scripts/cross/ios-size.sh "$CARGO_TARGET_DIR/aarch64-apple-ios/phone/libinkling_ffi.a"
+[[ " ${targets[*]} " != *" aarch64-apple-ios "* ]] ||
+    scripts/cross/ios-size.sh "$cross_dir/aarch64-apple-ios/phone/libinkling_ffi.a"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds what apps ship, as far as this machine can, and checks it: shared libraries for Android (arm64-v8a, x86_64), a static library for
-# iPhones. Then damages copies of them, to see that the checks complain. The rest (the simulator, Macs,
-# the AAR) is made by `make ios` and `make android`.
+# Builds what apps ship, as far as this machine can, and checks it: shared libraries for Android (arm64-v8a, x86_64), a
+# static library for iPhones. Then damages copies of them, to see that the checks complain. The rest (the simulator,
+# Macs, the AAR) is made by `make ios` and `make android`.
 source "$(dirname "$0")/prepare.sh"
 
 scripts/android.sh --libraries

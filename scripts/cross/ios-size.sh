@@ -6,7 +6,7 @@ source "$(dirname "$0")/../prepare.sh"
 source scripts/cross/toolchain.sh
 need_lld
 
-folder="$CARGO_TARGET_DIR/ios-size"
+folder="$cross_dir/ios-size"
 mkdir -p "$folder"
 for prefix in _uniffi_inkling_ _ffi_inkling_; do scripts/cross/macho.py exported "$1" $prefix; done >"$folder/exports"
 [ "$(wc -l <"$folder/exports")" -ge 100 ] || give_up "$1 does not export what Swift calls"

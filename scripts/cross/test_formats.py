@@ -83,8 +83,8 @@ class Android(unittest.TestCase):
         self.assertNotIn("getrandom", elf.system_names())
 
     def test_foreign_exports(self) -> None:
-        self.complains(with_text(b"JNI_OnLoad", b"JNI_OnLond"), "exports more")
-        self.complains(with_text(b"JNI_OnLoad", b"JNI_OnLond"), "does not export ['JNI_OnLoad']")
+        self.complains(with_text(b"JNI_OnLoad", b"JNI_AtLoad"), "exports more")
+        self.complains(with_text(b"JNI_OnLoad", b"JNI_AtLoad"), "does not export ['JNI_OnLoad']")
 
     def test_damage(self) -> None:
         for length in (0, 3, 64, 100, len(BYTES) // 2):

@@ -1,5 +1,5 @@
 # Sourced after prepare.sh by the scripts that build for phones. Offers
-#   build CRATE-TYPE TARGET...   builds the library for each, to $CARGO_TARGET_DIR/TARGET/phone, and says which compiler it takes
+#   build CRATE-TYPE TARGET...   builds the library for each, to $cross_dir/TARGET/phone, and says which compiler it takes
 #   need_lld                     sets `lld`, a folder with linkers for Linux's and Apple's formats
 #   need_llvm                    makes sure of `llvm TOOL ARGUMENTS...`
 # INKLING_CROSS=rustup or build-std names the compiler to take. What is missing is installed on Debian (root, apt);
@@ -7,7 +7,7 @@
 
 # Flags come from the scripts alone.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
-export CARGO_TARGET_DIR="$PWD/target/cross"
+cross_dir="$PWD/target/cross"
 
 give_up() {
     echo "$*" >&2
@@ -53,7 +53,7 @@ build() {
     for target in "$@"; do
         choose "$target"
         start=$SECONDS
-        "${cargo[@]}" rustc --quiet -p inkling-uniffi --lib --crate-type "$type" --profile phone "${std[@]}" --target "$target"
+        env CARGO_TARGET_DIR="$cross_dir" "${cargo[@]}" rustc --quiet -p inkling-uniffi --lib --crate-type "$type" --profile phone "${std[@]}" --target "$target"
         echo "built in $((SECONDS - start)) s" >&2
     done
 }
@@ -68,7 +68,7 @@ need_lld() {
     lld="$(rustc --print sysroot)/lib/rustlib/$host/bin/gcc-ld"
     [ ! -x "$lld/ld.lld" ] || return 0
     [ -n "$(newest ld64.lld)" ] || install_packages lld
-    lld="$CARGO_TARGET_DIR/lld"
+    lld="$cross_dir/lld"
     mkdir -p "$lld"
     ln -sf "$(command -v "$(newest ld.lld)")" "$lld/ld.lld"
     ln -sf "$(command -v "$(newest ld64.lld)")" "$lld/ld64.lld"
