@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu, Kotlin, Android, Swift.
+# Everything that must hold: lint, all Rust tests, the documentation, the NEON kernels under qemu, Kotlin, Android, Swift,
+# cross builds.
 source "$(dirname "$0")/prepare.sh"
 
 scripts/lint.sh
@@ -14,3 +15,5 @@ scripts/test-android.sh
 say "NEON kernels under qemu"
 scripts/test-neon.sh
 scripts/test-swift.sh
+say "what apps ship: libraries for Android and iPhones"
+scripts/test-cross.sh
