@@ -24,8 +24,8 @@ if !FileManager.default.fileExists(atPath: "\(root)/\(generated)/InklingFFI.swif
 
 // The engine, and the C declarations of its functions.
 #if os(Linux)
-// The static library as cargo builds it. INKLING_LIBRARY names another one.
-let library = Context.environment["INKLING_LIBRARY"] ?? "\(root)/target/debug/libinkling_ffi.a"
+// The static library as cargo builds it. INKLING_LIBRARY names another one in this folder.
+let library = "\(root)/" + (Context.environment["INKLING_LIBRARY"] ?? "target/debug/libinkling_ffi.a")
 let engine = Target.systemLibrary(name: "InklingFFIC", path: "ios/Sources/InklingFFIC")
 let linking: [LinkerSetting] = [.unsafeFlags(["-Xlinker", library])]
 #else
@@ -70,6 +70,11 @@ if testing {
         .testTarget(
             name: "SwiftPageTests", dependencies: ["Inkling"], path: "target/docs/swift", swiftSettings: strict)
     )
+}
+
+// Set by scripts/swift/bench.sh.
+if Context.environment["INKLING_BENCH"] != nil {
+    targets.append(.executableTarget(name: "InklingBench", dependencies: ["Inkling", "InklingFFI"], path: "ios/Bench"))
 }
 
 let package = Package(

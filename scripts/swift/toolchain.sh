@@ -1,5 +1,6 @@
-# Sourced after prepare.sh by scripts that need Swift: offers find_swift, which looks for one or makes one, and
-# with_swift COMMAND..., which runs a command with it, in this folder.
+# Sourced after prepare.sh by scripts that need Swift: offers find_swift, which looks for one or makes one,
+# with_swift COMMAND..., which runs a command with it, in this folder, and swift_path FILE, which says where such a command
+# finds a file of the cache folder.
 
 SWIFT_ROOT="$INKLING_CACHE/swift"
 swift_is=""
@@ -62,16 +63,24 @@ with_swift() {
         *)
             # shellcheck disable=SC2016  # the inner shell expands it
             "${as_root[@]}" unshare --mount --propagation private bash -euc '
-                root=$1 user=$2 folder=$3
-                shift 3
+                root=$1 user=$2 folder=$3 cache=$4
+                shift 4
                 mount -t proc proc "$root/proc"
                 mount --bind /dev "$root/dev"
                 mount -t tmpfs tmpfs "$root/mnt"
-                mkdir "$root/mnt/inkling"
+                mkdir "$root/mnt/inkling" "$root/mnt/cache"
                 mount --bind "$folder" "$root/mnt/inkling"
+                mount --bind "$cache" "$root/mnt/cache"
                 exec chroot --userspec="$user" "$root" env HOME=/mnt/inkling/target/swift/home LC_ALL=C.UTF-8 \
                     sh -c "cd /mnt/inkling && exec \"\$@\"" sh "$@"
-            ' bash "$SWIFT_ROOT" "$(id -u):$(id -g)" "$PWD" "$@"
+            ' bash "$SWIFT_ROOT" "$(id -u):$(id -g)" "$PWD" "$INKLING_CACHE" "$@"
             ;;
+    esac
+}
+
+swift_path() {
+    case "$swift_is" in
+        installed*) echo "$1" ;;
+        *) echo "/mnt/cache/${1#"$INKLING_CACHE/"}" ;;
     esac
 }

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# bench.sh [MODEL]: what reading an answer costs in Swift, beside a decode step of MODEL; ios/Bench/main.swift says how.
+# MODEL is a synthetic Qwen3 0.6B unless it is given; it lies in the cache folder. Linux only: it reads /proc.
+source "$(dirname "$0")/../prepare.sh"
+source scripts/swift/toolchain.sh
+
+find_swift || exit 0
+model=$(realpath -m "${1:-$INKLING_CACHE/synth/qwen3-0.6b.Q4_0.gguf}")
+if [ ! -f "$model" ]; then
+    say "making $model"
+    mkdir -p "$(dirname "$model")"
+    cargo run --quiet --release -p inkling-cli -- synth qwen3-0.6b --quant Q4_0 "$model" >&2
+fi
+scripts/bindings.sh swift
+cargo build --quiet --release -p inkling-uniffi
+bench() { with_swift env INKLING_BENCH=1 INKLING_LIBRARY=target/release/libinkling_ffi.a "$@"; }
+bench swift build -c release --scratch-path target/swift/bench --product InklingBench >target/swift/bench.log 2>&1 ||
+    { cat target/swift/bench.log >&2; exit 1; }
+bench target/swift/bench/release/InklingBench "$(swift_path "$model")" core/cli/assets/inkling-demo.gguf
