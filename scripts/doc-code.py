@@ -14,7 +14,7 @@ import sys
 # What a language's file looks like. `first` stands before the page's own declarations, `test` is one block.
 KOTLIN = {
     "fence": "kotlin",
-    "file": "KotlinPageTest.kt",
+    "file": "{page}PageTest.kt",
     "declaration": r"(suspend fun|fun|class|object|private|data) ",
     "imports": ["import kotlinx.coroutines.*", "import kotlinx.coroutines.flow.*", "import org.junit.jupiter.api.Test"],
     "package": ["package docs", ""],

@@ -1,22 +1,13 @@
 #!/usr/bin/env bash
 # The Kotlin API on a JVM: generates the code under it, compiles, runs JUnit on the host's library, some of it again with -Xcheck:jni,
-# and compiles and runs the code of docs/kotlin.md. Without a JDK and Maven that can be installed, it says so and ends well.
+# and compiles and runs the code of docs/kotlin.md and README.md. Without a JDK and Maven that can be installed, it says so and ends well.
 source "$(dirname "$0")/prepare.sh"
-
-missing=()
-java -version >/dev/null 2>&1 && javac -version >/dev/null 2>&1 || missing+=(openjdk-17-jdk-headless)
-mvn -v >/dev/null 2>&1 || missing+=(maven)
-if [ ${#missing[@]} -gt 0 ]; then
-    if command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then
-        install_packages "${missing[@]}"
-    else
-        echo "SKIPPED: Kotlin's tests need a JDK (17 or newer) and Maven; missing here: ${missing[*]}" >&2
-        exit 0
-    fi
-fi
+source scripts/need-java.sh
 
 scripts/bindings.sh kotlin
-python3 scripts/doc-code.py docs/kotlin.md target/docs/kotlin
+for page in docs/kotlin.md README.md; do
+    python3 scripts/doc-code.py "$page" target/docs/kotlin
+done
 
 say "Kotlin and Java on the JVM"
 log=target/kotlin.log

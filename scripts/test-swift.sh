@@ -9,7 +9,7 @@ source scripts/swift/toolchain.sh
 mkdir -p target/swift
 find_swift || exit 0
 scripts/bindings.sh swift
-for page in docs/swift.md ios/Sources/Inkling/Inkling.docc/Inkling.md; do
+for page in docs/swift.md README.md ios/Sources/Inkling/Inkling.docc/Inkling.md; do
     python3 scripts/doc-code.py "$page" target/docs/swift swift
 done
 [ "$(uname)" != Darwin ] || scripts/ios.sh
