@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model test ios android conformance bench bench-neon fuzz lint demo-model
+.PHONY: help demo model test ios android conformance bench bench-neon bench-bindings fuzz lint demo-model
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ bench: ## measure everything beside other engines (fetched and built on first us
 
 bench-neon: ## count the AArch64 instructions of a token under qemu, beside llama.cpp (built on first use; an hour)
 	@scripts/bench-neon.sh
+
+bench-bindings: ## measure what reading an answer costs in Kotlin and Swift
+	@scripts/bench-bindings.sh
 
 fuzz: ## fuzz the parsers: make fuzz RUNS=10000000
 	@scripts/fuzz.sh

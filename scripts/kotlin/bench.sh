@@ -5,7 +5,7 @@ source "$(dirname "$0")/../prepare.sh"
 model=$(realpath "$1")
 cargo build --quiet --release -p inkling-uniffi -p inkling-cli
 scripts/bindings.sh kotlin
-python3 scripts/doc-code.py docs/kotlin.md target/docs/kotlin
+for page in docs/kotlin.md README.md; do python3 scripts/doc-code.py "$page" target/docs/kotlin; done
 log=target/kotlin-bench.log
 maven() { mvn --batch-mode -f android/jvm/pom.xml "$@" >"$log" 2>&1 || { cat "$log"; exit 1; }; }
 maven test-compile

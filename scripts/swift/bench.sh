@@ -1,16 +1,11 @@
 #!/usr/bin/env bash
-# bench.sh [MODEL]: what reading an answer costs in Swift, beside a decode step of MODEL; ios/Bench/main.swift says how.
-# MODEL is a synthetic Qwen3 0.6B unless it is given; it lies in the cache folder. Linux only: it reads /proc.
+# bench.sh MODEL: what reading an answer costs in Swift, beside a decode step of MODEL, which lies in the cache folder;
+# ios/Bench/main.swift says how. A part of scripts/bench-bindings.sh. Linux only: it reads /proc.
 source "$(dirname "$0")/../prepare.sh"
 source scripts/swift/toolchain.sh
 
 find_swift || exit 0
-model=$(realpath -m "${1:-$INKLING_CACHE/synth/qwen3-0.6b.Q4_0.gguf}")
-if [ ! -f "$model" ]; then
-    say "making $model"
-    mkdir -p "$(dirname "$model")"
-    cargo run --quiet --release -p inkling-cli -- synth qwen3-0.6b --quant Q4_0 "$model" >&2
-fi
+model=$(realpath "$1")
 scripts/bindings.sh swift
 cargo build --quiet --release -p inkling-uniffi
 bench() { with_swift env INKLING_BENCH=1 INKLING_LIBRARY=target/release/libinkling_ffi.a "$@"; }
