@@ -43,6 +43,8 @@ make_swift() {
     flock 8
     if [ ! -d "$SWIFT_ROOT" ]; then
         say "making a Debian with Swift in $SWIFT_ROOT (5 minutes, 3.5 GB, once)"
+        # What an interrupted run left behind.
+        "${as_root[@]}" rm -rf --one-file-system "$SWIFT_ROOT".new.*
         local next="$SWIFT_ROOT.new.$$" packages=swiftlang,libc6-dev,g++,ca-certificates
         if ! "${as_root[@]}" debootstrap --variant=minbase --include="$packages" trixie "$next" >"$SWIFT_ROOT.log" 2>&1; then
             tail -5 "$SWIFT_ROOT.log" >&2

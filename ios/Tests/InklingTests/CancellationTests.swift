@@ -135,6 +135,19 @@ import Testing
         }
     }
 
+    /// The next message need not wait for whoever does not read what was cancelled.
+    @Test func aCancelledAnswerThatNobodyReadsIsInNobodysWay() async throws {
+        let session = try await Demo.session()
+        var never = session.streamResponse(to: Demo.prompt, options: Demo.endless).makeAsyncIterator()
+        _ = try await never.next()
+        session.cancel()
+        #expect(!session.isResponding)
+        #expect(try await session.respond(to: "Thanks", options: .greedy).finishReason == .endOfAnswer)
+        var rest: [InklingEvent] = []
+        while let event = try await never.next() { rest.append(event) }
+        #expect(rest.stats?.finishReason == .cancelled)
+    }
+
     @Test func leavingTheLoopStopsTheEngine() async throws {
         let model = try await Demo.model()
         let session = try InklingSession(model: model)
