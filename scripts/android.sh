@@ -37,21 +37,22 @@ stubs() {
         --redefine-sym __errno_location=__errno "$(unwinder "$architecture")" "$stubs/libunwind.a" 2>/dev/null
 }
 
+# download DEBIAN-ARCHITECTURE: gets the package with the unwinder; its version differs from one Debian to the next.
+download() {
+    apt-get download -qq "libunwind-19-dev:$1" 2>/dev/null || apt-get download -qq "libunwind-14-dev:$1" 2>/dev/null
+}
+
 # unwinder DEBIAN-ARCHITECTURE: where libunwind.a is; unpacked in the cache folder, since it cannot be installed beside
 # others of its kind.
 unwinder() {
-    local folder="$INKLING_CACHE/libunwind/$1" package next="$INKLING_CACHE/libunwind/$1.$$"
+    local folder="$INKLING_CACHE/libunwind/$1" next="$INKLING_CACHE/libunwind/$1.$$"
     if [ ! -d "$folder" ]; then
-        command -v apt-get >/dev/null ||
-            give_up "no NDK (set ANDROID_NDK_HOME), and no apt to get Debian's parts for a link without it"
         mkdir -p "$next"
         (
             cd "$next"
-            for package in libunwind-19-dev libunwind-14-dev; do
-                ! apt-get download -qq "$package:$1" 2>/dev/null || break
-            done
+            download "$1" || { [ "$(id -u)" = 0 ] && apt-get update -qq && download "$1"; }
             dpkg-deb -x libunwind-*.deb . && rm libunwind-*.deb
-        ) >&2 || give_up "Debian's libunwind for $1 cannot be had"
+        ) >&2 || cannot "Debian's libunwind for $1 cannot be had"
         mv "$next" "$folder"
     fi
     find -L "$folder" -path '*/llvm-*/lib/libunwind.a' | head -1
@@ -59,8 +60,8 @@ unwinder() {
 
 # link TARGET LINKER FLAGS...: tells cargo how to link for a target.
 link() {
-    local name=${1//-/_} linker=$2
-    name=${name^^}
+    local name linker=$2
+    name=$(tr a-z- A-Z_ <<<"$1")
     shift 2
     export "CARGO_TARGET_${name}_LINKER=$linker" "CARGO_TARGET_${name}_RUSTFLAGS=$*"
 }
@@ -74,10 +75,12 @@ done
 if [ -n "$ndk" ]; then
     say "linking with the NDK in $ndk"
     tools=$(find "$ndk/toolchains/llvm/prebuilt" -mindepth 1 -maxdepth 1 -type d | head -1)/bin
-    [ -x "$tools/clang" ] || give_up "there is no compiler in $tools"
+    [ -x "$tools/clang" ] || cannot "there is no compiler in $tools"
     for target in "${targets[@]}"; do link "$target" "$tools/$target$api-clang" "${flags[@]}"; done
     strip() { "$tools/llvm-strip" "$@"; }
 else
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
+        cannot "no NDK is here: install one and set ANDROID_NDK_HOME (linking without one takes Debian's packages)"
     say "linking against stubs of bionic at API $api: no NDK (ANDROID_NDK_HOME). Not for release"
     need_lld
     need_llvm
@@ -85,7 +88,7 @@ else
         [ -d "$INKLING_CACHE/libunwind/$architecture" ] || [ "$(dpkg --print-architecture)" = "$architecture" ] ||
             dpkg --print-foreign-architectures | grep -qx "$architecture" || {
             [ "$(id -u)" = 0 ] ||
-                give_up "as root: dpkg --add-architecture $architecture && apt-get update; or set ANDROID_NDK_HOME"
+                cannot "as root: dpkg --add-architecture $architecture && apt-get update; or set ANDROID_NDK_HOME"
             dpkg --add-architecture "$architecture" && apt-get update -qq
         }
     done

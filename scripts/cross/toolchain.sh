@@ -14,6 +14,12 @@ give_up() {
     exit 1
 }
 
+# cannot WHY: as give_up, with a status of its own: nothing is wrong but what is missing here.
+cannot() {
+    echo "$*" >&2
+    exit 3
+}
+
 has_rustup_target() { rustup target list --installed 2>/dev/null | grep -qx "$1"; }
 # Where rustup is, it is asked first: what it brings in seconds is built in minutes otherwise.
 add_rustup_target() { timeout 120 rustup target add "$1" >/dev/null 2>&1; }
@@ -27,21 +33,21 @@ choose() {
     fi
     case "$way" in
     rustup)
-        has_rustup_target "$1" || give_up "the standard library for $1 is missing: rustup target add $1"
+        has_rustup_target "$1" || cannot "the standard library for $1 is missing: rustup target add $1"
         cargo=(cargo)
         std=()
         say "$1: $(rustc --version), with the standard library that rustup has for it"
         ;;
     build-std)
         if ! has_debian_sources; then
-            command -v apt-get >/dev/null || give_up "the standard library for $1 is missing: rustup target add $1"
+            command -v apt-get >/dev/null || cannot "the standard library for $1 is missing: rustup target add $1"
             install_packages rustc-web cargo-web rust-web-src
         fi
         # Debian's compiler, beside whatever rustup has: both stay as they are. It has no standard library for phones,
         # but its source, and may build it: RUSTC_BOOTSTRAP permits -Z on a release.
         cargo=(env -u RUSTUP_TOOLCHAIN RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo)
         std=(-Z "build-std=std,panic_unwind")
-        say "$1: Debian's $(/usr/bin/rustc --version), which builds the standard library as well (rustup has none for it)"
+        say "$1: Debian's $(/usr/bin/rustc --version), which builds the standard library as well"
         ;;
     *) give_up "INKLING_CROSS is rustup or build-std, not $way" ;;
     esac
@@ -53,7 +59,9 @@ build() {
     for target in "$@"; do
         choose "$target"
         start=$SECONDS
-        env CARGO_TARGET_DIR="$cross_dir" "${cargo[@]}" rustc --quiet -p inkling-uniffi --lib --crate-type "$type" --profile phone "${std[@]}" --target "$target"
+        # The bash of Macs takes an empty list for an unset variable.
+        env CARGO_TARGET_DIR="$cross_dir" "${cargo[@]}" rustc --quiet -p inkling-uniffi --lib --crate-type "$type" \
+            --profile phone ${std[@]+"${std[@]}"} --target "$target"
         echo "built in $((SECONDS - start)) s" >&2
     done
 }
