@@ -96,7 +96,7 @@ else
     stubs aarch64-linux-android aarch64linux arm64 aarch64
     stubs x86_64-linux-android elf_x86_64 amd64 x86_64
     for target in "${targets[@]}"; do
-        link "$target" "$PWD/scripts/cross/link.sh" "${flags[@]}" "-L $cross_dir/stubs/$target"
+        link "$target" "$PWD/scripts/cross/cc.sh" "${flags[@]}" "-L $cross_dir/stubs/$target"
     done
     strip() { llvm strip "$@"; }
 fi
