@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What rustc takes for a C compiler that links (by its name, too): hands its arguments to lld ($INKLING_LLD), without those that only a
-# compiler understands. There are no start files and no libraries that a compiler would add by itself.
+# What rustc takes for a C compiler that links (by its name, too): hands its arguments to lld ($INKLING_LLD), without
+# those that only a compiler understands. There are no start files and no libraries that a compiler would add by itself.
 set -euo pipefail
 arguments=()
 for argument in "$@"; do
