@@ -1,5 +1,6 @@
 // Conversations.
 
+import Foundation
 internal import InklingFFI
 
 /// A message of a conversation.
@@ -93,12 +94,12 @@ private final class Turns: Sendable {
     }
 
     private let state = Locked(State())
-    private let starting = Locked(())
+    private let starting = NSLock()
 
     /// Begins an answer. One that is cancelled while it begins, when there is no stream yet, is cancelled when this
     /// returns; the next one begins after that, and the engine lets it wait for the end of what was cancelled.
     func begin(_ answer: Answer, _ start: () throws -> FfiStream) throws -> FfiStream {
-        try starting.with { _ in
+        try starting.withLock {
             let before = state.with { $0.cancels }
             let stream = try answer.begin(start)
             let cancelled = state.with {
