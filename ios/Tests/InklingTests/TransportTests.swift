@@ -138,7 +138,7 @@ import FoundationNetworking
     }
 
     @Test func aTransferMayEndInTheMiddle() async throws {
-        let whole = Data(repeating: 7, count: 64 << 20)
+        let whole = Data(repeating: 7, count: 4 << 20)
         let server = try LocalServer { _ in .init(head: "200 OK\r\nContent-Length: \(whole.count)", body: whole) }
         try await blocking { [url = server.url("/file")] in
             let transport = URLSessionTransport()
