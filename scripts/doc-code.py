@@ -19,7 +19,7 @@ KOTLIN = {
     "imports": ["import kotlinx.coroutines.*", "import kotlinx.coroutines.flow.*", "import org.junit.jupiter.api.Test"],
     "package": ["package docs", ""],
     "first": [
-        'private val MODEL = dev.inkling.Demo.file.copyTo(java.io.File.createTempFile("model", ".gguf"), true).path',
+        "private val MODEL = dev.inkling.Demo.copy()",
         "",
     ],
     "class": ["class {name} {{"],
@@ -37,7 +37,7 @@ ANDROID = KOTLIN | {
         "import org.robolectric.annotation.Config",
     ],
     "first": [
-        'private val MODEL = dev.inkling.Host.file.copyTo(java.io.File.createTempFile("model", ".gguf"), true).path',
+        "private val MODEL = dev.inkling.Host.copy()",
         "",
         "private val context get() = dev.inkling.Host.context",
         "",

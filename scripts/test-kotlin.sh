@@ -12,6 +12,7 @@ done
 say "Kotlin and Java on the JVM"
 log=target/kotlin.log
 mkdir -p target
+rm -rf target/kotlin/surefire-reports
 if ! mvn --quiet --batch-mode -f android/jvm/pom.xml test >"$log" 2>&1; then
     cat "$log"
     exit 1
@@ -21,12 +22,15 @@ tests=$(cat target/kotlin/surefire-reports/TEST-*.xml | grep -o '<testcase ' | w
 echo "$tests tests passed"
 
 say "again with -Xcheck:jni"
-if ! mvn --batch-mode -f android/jvm/pom.xml surefire:test -Dtest='StreamingTest,ErrorsTest,JavaApiTest,NativeEntryTest' \
+if ! mvn --batch-mode -f android/jvm/pom.xml surefire:test -Dtest='StreamingTest,ErrorsTest,BadInputTest,JavaApiTest,NativeEntryTest' \
     -Djvm.check=-Xcheck:jni >"$log" 2>&1; then
     cat "$log"
     exit 1
 fi
 # What the virtual machine finds wrong in native code is only printed, and JNA's own code is not clean: it is told apart.
-jna=$(find "${MAVEN_REPOSITORY:-$HOME/.m2/repository}" -name 'jna-5.18.1.jar' | head -1)
+# Quiet as it is told to be, Maven still prints colours.
+repository=$(mvn --quiet --batch-mode help:evaluate -Dexpression=settings.localRepository -DforceStdout 2>/dev/null |
+    tr -d '\033' | sed 's/\[0m//g')
+jna="$repository/net/java/dev/jna/jna/5.18.1/jna-5.18.1.jar"
 java -Xcheck:jni -cp "$jna" scripts/kotlin/JnaAlone.java >target/jna-alone.log 2>&1 || { cat target/jna-alone.log; exit 1; }
 python3 scripts/kotlin/check-jni.py "$log" target/jna-alone.log

@@ -1,8 +1,9 @@
 //! How a JVM gets in. `System.loadLibrary` calls [`JNI_OnLoad`], which keeps the virtual machine; Android's
 //! `Inkling.init(context)` then hands over the application context, which system services are asked through.
 //!
-//! Calls themselves go through UniFFI and JNA. No thread of the engine calls into Java while it generates (Kotlin waits
-//! in [`crate::FfiStream::wait`]), so none is attached to the virtual machine. Where the library was not loaded by
+//! Calls themselves go through UniFFI and JNA. No thread of the engine calls into Java to deliver events (Kotlin waits
+//! for them in [`crate::FfiStream::wait`]), so none is attached to the virtual machine for good; JNA attaches those that
+//! bring a line of the log to an app's sink, for as long as that takes. Where the library was not loaded by
 //! `System.loadLibrary` (a plain JVM with JNA alone), nothing here has any effect.
 
 use std::ffi::c_void;

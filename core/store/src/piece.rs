@@ -33,6 +33,12 @@ pub enum FetchError {
         /// Last byte asked for.
         to: u64,
     },
+    /// An answer that is compressed, though it was asked for as it is.
+    #[error("the server encoded its answer ({encoding}), which was asked for as it is")]
+    Encoded {
+        /// What it said.
+        encoding: String,
+    },
     /// The body is shorter or longer than the range.
     #[error("the server sent {} {have} bytes where {need} were announced", if have > need { "at least" } else { "only" })]
     WrongLength {
@@ -57,7 +63,7 @@ impl Classify for FetchError {
             Self::Status { status } => matches!(status, 408 | 425 | 429 | 500..),
             // A connection that broke off politely. Too many bytes, though, come again.
             Self::WrongLength { have, need } => have < need,
-            Self::NotPartial | Self::WrongRange { .. } => false,
+            Self::NotPartial | Self::WrongRange { .. } | Self::Encoded { .. } => false,
         };
         ErrorKind::Network { retryable, why: self.to_string() }
     }
@@ -84,6 +90,9 @@ pub fn fetch_piece(
     let range = response.header("Content-Range").unwrap_or_default();
     if !is_range(range, from, to) {
         return Err(FetchError::WrongRange { got: range.to_owned(), from, to });
+    }
+    if let Some(encoding) = response.header("Content-Encoding").filter(|name| !name.eq_ignore_ascii_case("identity")) {
+        return Err(FetchError::Encoded { encoding: encoding.to_owned() });
     }
     // A length below 64 MiB fits.
     let need = length as usize;
@@ -126,6 +135,7 @@ mod tests {
     struct Server {
         status: u16,
         range: Option<&'static str>,
+        encoding: Option<&'static str>,
         body: Vec<u8>,
         breaks_at: Option<usize>,
     }
@@ -152,14 +162,21 @@ mod tests {
         fn get(&self, request: &Request) -> Result<Response, TransportError> {
             assert!(request.headers.contains(&("Range".to_owned(), "bytes=10-19".to_owned())));
             assert!(request.headers.contains(&("Accept-Encoding".to_owned(), "identity".to_owned())));
-            let headers = self.range.map(|range| ("content-range".to_owned(), range.to_owned())).into_iter().collect();
+            let headers = [("content-range", self.range), ("content-encoding", self.encoding)].into_iter();
+            let headers = headers.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
             let body = Chunks { body: self.body.clone(), at: 0, breaks_at: self.breaks_at };
             Ok(Response { status: self.status, headers, body: Box::new(body) })
         }
     }
 
     fn good() -> Server {
-        Server { status: 206, range: Some("bytes 10-19/100"), body: (10..20).collect(), breaks_at: None }
+        Server {
+            status: 206,
+            range: Some("bytes 10-19/100"),
+            encoding: None,
+            body: (10..20).collect(),
+            breaks_at: None,
+        }
     }
 
     fn fetch(server: &Server) -> Result<Vec<u8>, FetchError> {
@@ -176,7 +193,7 @@ mod tests {
     #[test]
     fn exactly_what_was_asked_for() {
         assert_eq!(fetch(&good()).unwrap(), (10..20).collect::<Vec<u8>>());
-        assert!(fetch(&Server { range: Some(" bytes 10-19/*"), ..good() }).is_ok());
+        assert!(fetch(&Server { range: Some(" bytes 10-19/*"), encoding: Some("Identity"), ..good() }).is_ok());
     }
 
     #[test]
@@ -196,6 +213,9 @@ mod tests {
             assert!(matches!(&error, FetchError::WrongRange { got, .. } if got == range), "{error}");
         }
         assert!(matches!(fetch(&Server { range: None, ..good() }), Err(FetchError::WrongRange { .. })));
+        let packed = Server { encoding: Some("gzip"), ..good() };
+        assert_eq!(fetch(&packed), Err(FetchError::Encoded { encoding: "gzip".to_owned() }));
+        assert!(!retryable(&packed));
     }
 
     #[test]

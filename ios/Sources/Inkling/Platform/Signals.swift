@@ -36,7 +36,10 @@ final class FreeMemory: FfiFreeMemory {
 
     #if os(iOS)
     /// What is left of the app's limit, asked anew each time: it shrinks and grows.
-    static var system: FreeMemory? { FreeMemory { os_proc_available_memory() } }
+    static var system: FreeMemory? { FreeMemory { limit(os_proc_available_memory()) } }
+
+    /// 0 says that the process has no limit of its own, as in the simulator.
+    private static func limit(_ bytes: Int) -> Int? { bytes == 0 ? nil : bytes }
     #else
     /// A Mac has no limit for an app: the engine asks the system.
     static var system: FreeMemory? { nil }

@@ -2,7 +2,6 @@ package dev.inkling
 
 import dev.inkling.ffi.FfiException
 import dev.inkling.ffi.InternalException
-import java.nio.charset.CharacterCodingException
 
 /**
  * What went wrong: one class for each kind, with its fields; [message] is a sentence for people that says what to do.
@@ -60,14 +59,28 @@ sealed class InklingException(sentence: String, cause: Throwable? = null) : Exce
         InklingException(sentence, cause)
 }
 
+/**
+ * The string itself, if it consists of whole characters: half of a surrogate pair cannot be told to the engine. Asked
+ * before a call, because the generated code would fail in the middle of one and keep what it had begun to hand over.
+ */
+internal fun String.whole(field: String): String {
+    var at = 0
+    while (at < length) {
+        val pair = this[at].isHighSurrogate() && at + 1 < length && this[at + 1].isLowSurrogate()
+        if (this[at].isSurrogate() && !pair) {
+            throw InklingException.InvalidInput(field, "it has half of a surrogate pair: give whole characters")
+        }
+        at += if (pair) 2 else 1
+    }
+    return this
+}
+
 /** Calls the engine; whatever goes wrong there is an [InklingException]. */
 internal inline fun <T> calling(work: () -> T): T =
     try {
         work()
     } catch (error: FfiException) {
         throw error.translated()
-    } catch (error: CharacterCodingException) {
-        throw InklingException.InvalidInput("text", "it has half of a surrogate pair: give whole characters")
     } catch (error: InternalException) {
         throw InklingException.Internal(error.toString(), "internal error, please report it: $error", error)
     } catch (error: IllegalStateException) {

@@ -74,12 +74,12 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
     @JvmOverloads
     @Throws(InklingException::class)
     fun session(instructions: String? = null, transcript: List<Message> = emptyList()): InklingSession =
-        InklingSession(calling { ffi.session(instructions, transcript.map { it.ffi() }) })
+        InklingSession(calling { ffi.session(instructions?.whole("instructions"), transcript.map { it.ffi() }) })
 
     /** Continues a text without a template. Nothing is computed before the flow is collected. */
     @JvmOverloads
     fun complete(text: String, options: GenerationOptions = GenerationOptions()): Flow<InklingEvent> =
-        Turns().events { ffi.complete(FfiPrompt.Text(text), options.ffi()) }
+        Turns().events { ffi.complete(FfiPrompt.Text(text.whole("prompt")), options.ffi()) }
 
     /** Continues token ids, taken as they are. */
     @JvmOverloads
@@ -88,7 +88,7 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
 
     /** The token ids of a text. What looks like a control token in it stays text. */
     @Throws(InklingException::class)
-    fun tokenize(text: String): List<Int> = calling { ffi.tokenize(text) }.map { it.toInt() }
+    fun tokenize(text: String): List<Int> = calling { ffi.tokenize(text.whole("text")) }.map { it.toInt() }
 
     /** The text of token ids, without control tokens. */
     @Throws(InklingException::class)
@@ -114,11 +114,12 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
      */
     override fun close() {
         try {
-            ffi.shutDown()
-        } catch (closed: IllegalStateException) {
-            return
+            calling { ffi.shutDown() }
+        } catch (closed: InklingException.Cancelled) {
+            // It was closed before.
+        } finally {
+            ffi.destroy()
         }
-        ffi.destroy()
     }
 
     companion object {
@@ -147,7 +148,7 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
                         }
                     }
                 }
-                val load = calling { engine.load(source.path, given, progress) }
+                val load = calling { engine.load(source.path.whole("path"), given, progress) }
                 try {
                     InklingModel(calling { load.finish() })
                 } catch (error: InklingException) {
@@ -163,7 +164,7 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
         @JvmStatic
         suspend fun inspect(source: ModelSource): ModelInfo = withContext(Dispatchers.IO) {
             engine(LoadOptions()).use { engine ->
-                calling { engine.inspect(source.path) }.let {
+                calling { engine.inspect(source.path.whole("path")) }.let {
                     ModelInfo(
                         it.architecture,
                         it.name,
@@ -184,7 +185,7 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
                 }
             }
             val signals = Platform.signals.let { if (memory == null) it else it.copy(freeMemory = memory) }
-            calling { FfiEngine(FfiEngineConfig(options.backend, options.weightCache.ffi()), signals) }
+            calling { FfiEngine(FfiEngineConfig(options.backend.whole("backend"), options.weightCache.ffi()), signals) }
         }
     }
 }

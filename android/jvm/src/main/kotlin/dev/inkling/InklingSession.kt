@@ -8,7 +8,7 @@ import kotlinx.coroutines.flow.collect
 /** A message of a conversation. The [role] is `system`, `user` or `assistant`. */
 data class Message(val role: String, val content: String)
 
-internal fun Message.ffi() = FfiMessage(role, content)
+internal fun Message.ffi() = FfiMessage(role.whole("transcript"), content.whole("transcript"))
 
 /**
  * A conversation. One answer runs at a time; the next one computes only what is new. Any thread may use it.
@@ -25,7 +25,7 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
      */
     @JvmOverloads
     fun streamResponse(prompt: String, options: GenerationOptions = GenerationOptions()): Flow<InklingEvent> =
-        turns.events { ffi.stream(prompt, options.ffi()) }
+        turns.events { ffi.stream(prompt.whole("prompt"), options.ffi()) }
 
     /** Asks the model and waits for the whole answer. */
     suspend fun respond(prompt: String, options: GenerationOptions = GenerationOptions()): InklingResponse =
@@ -35,7 +35,7 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
      * Gets ready for the next message, which may be known to begin with [prefix]: what is known of it runs through the
      * model. Returns when that is done. A message that comes meanwhile takes over.
      */
-    suspend fun prewarm(prefix: String = "") = turns.events { ffi.prewarm(prefix) }.collect {}
+    suspend fun prewarm(prefix: String = "") = turns.events { ffi.prewarm(prefix.whole("prefix")) }.collect {}
 
     /** All messages so far, instructions first. Setting it waits for an answer that was cancelled. */
     var transcript: List<Message>
@@ -54,11 +54,12 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
     /** Cancels the answer that is on its way, waits until it has ended, and frees its memory. Closing twice is harmless. */
     override fun close() {
         try {
-            ffi.cancelAndWait()
-        } catch (closed: IllegalStateException) {
-            return
+            calling { ffi.cancelAndWait() }
+        } catch (closed: InklingException.Cancelled) {
+            // It was closed before, or its model was.
+        } finally {
+            ffi.destroy()
         }
-        ffi.destroy()
     }
 }
 

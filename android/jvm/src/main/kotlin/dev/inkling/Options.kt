@@ -129,7 +129,7 @@ internal fun List<Int>.tokenIds(): List<UInt> = map { size("tokens", it)!! }
 internal fun LoadOptions.ffi() = FfiLoadOptions(
     size("context", context),
     size("cache_positions", cachePositions),
-    kv,
+    kv?.whole("kv"),
     size("threads", threads),
     size("batch", batch),
 )
@@ -137,12 +137,12 @@ internal fun LoadOptions.ffi() = FfiLoadOptions(
 internal fun WeightCache.ffi(): FfiWeightCache = when (this) {
     WeightCache.Off -> FfiWeightCache.Off
     WeightCache.Beside -> FfiWeightCache.Beside
-    is WeightCache.Folder -> FfiWeightCache.Folder(folder.path)
+    is WeightCache.Folder -> FfiWeightCache.Folder(folder.path.whole("weight_cache"))
 }
 
 internal fun GenerationOptions.ffi() = FfiGenerationOptions(
     maxTokens = size("max_tokens", maxTokens),
-    stop = stop,
+    stop = stop.map { it.whole("stop") },
     temperature = temperature,
     topK = size("top_k", topK),
     topP = topP,

@@ -43,7 +43,15 @@ internal class Turns {
                 // A batch is handed over at a time, and the next is waited for when that one was taken: the engine feels a
                 // slow collector.
                 val batches = batches(turn, start).buffer(Channel.RENDEZVOUS).flowOn(waiting)
-                batches.collect { batch -> for (event in batch) emit(event.event()) }
+                batches.collect { batch ->
+                    try {
+                        for (event in batch) emit(event.event())
+                    } catch (left: Throwable) {
+                        // Now, and not when the next batch is there: whoever waits for it is waited for.
+                        turn.cancelStream()
+                        throw left
+                    }
+                }
             } finally {
                 // Closing the last handle cancels the answer, and the engine lets the next one wait for its end.
                 turn.stream?.close()

@@ -1,6 +1,7 @@
 package dev.inkling
 
 import java.io.File
+import kotlin.io.path.createTempDirectory
 import kotlinx.coroutines.runBlocking
 
 /** What the tests share: the tiny model of the command line. */
@@ -20,6 +21,13 @@ object Demo {
 
     @JvmStatic
     fun options() = LoadOptions(weightCache = WeightCache.Off)
+
+    /** The path of a copy, beside which packed weights may be written. */
+    fun copy(): String {
+        val folder = createTempDirectory("inkling").toFile()
+        Runtime.getRuntime().addShutdownHook(Thread { folder.deleteRecursively() })
+        return file.copyTo(File(folder, "model.gguf")).path
+    }
 
     fun model(options: LoadOptions = options()): InklingModel =
         runBlocking { InklingModel.load(ModelSource.file(file), options) }

@@ -1,12 +1,13 @@
 package dev.inkling
 
+import dev.inkling.ffi.FfiException
 import java.io.File
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Deferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
-import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.toList
-import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -22,12 +23,22 @@ class ErrorsTest {
         InklingModel.load(ModelSource.file(Demo.file), Demo.options()) { told += it }.close()
         assertEquals(told.sorted(), told)
         assertEquals(1f, told.last())
-        repeat(20) {
-            val job = launch(Dispatchers.Default) {
-                InklingModel.load(ModelSource.file(Demo.file), Demo.options()).close()
+    }
+
+    @Test
+    fun `a load ends with its coroutine`() = runBlocking {
+        var steps = 0
+        InklingModel.load(ModelSource.file(Demo.file), Demo.options()) { steps++ }.close()
+        for (step in 1 until steps step 5) {
+            // Cancelled in the middle, by the callback that the load waits for.
+            lateinit var load: Deferred<InklingModel>
+            var told = 0
+            load = async(Dispatchers.Default, CoroutineStart.LAZY) {
+                InklingModel.load(ModelSource.file(Demo.file), Demo.options()) { if (++told == step) load.cancel() }
             }
-            if (it > 0) yield()
-            job.cancelAndJoin()
+            load.join()
+            assertTrue(load.isCancelled, "cancelled at step $step of $steps")
+            assertTrue(told < steps, "it was told $told steps after it was cancelled at $step")
         }
     }
 
@@ -53,14 +64,64 @@ class ErrorsTest {
         Demo.model().use { model ->
             fails<InklingException.InvalidInput> { model.tokenize("\uD83E") }
             model.session().use { session ->
-                fails<InklingException.InvalidInput> { session.respond("\uD83E", Demo.greedy) }
-                assertTrue(session.transcript.isEmpty())
+                session.respond(Demo.PROMPT, Demo.greedy)
+                val half = "a\uD83E"
+                val field = suspend { fails<InklingException.InvalidInput> { session.respond(half, Demo.greedy) }.field }
+                assertEquals("prompt", field())
+                assertEquals("prefix", fails<InklingException.InvalidInput> { session.prewarm(half) }.field)
+                val stop = Demo.greedy.copy(stop = listOf("\uDD80b"))
+                assertEquals("stop", fails<InklingException.InvalidInput> { session.respond("a", stop) }.field)
+                val said = listOf(Message("user", half))
+                assertEquals("transcript", fails<InklingException.InvalidInput> { session.transcript = said }.field)
+                assertEquals("instructions", fails<InklingException.InvalidInput> { model.session(half) }.field)
+                assertEquals("path", fails<InklingException.InvalidInput> { InklingModel.inspect(ModelSource.file(half)) }.field)
+                assertEquals(2, session.transcript.size)
                 val odd = "a\u0000b 🦑"
                 assertEquals(odd, model.detokenize(model.tokenize(odd)))
                 session.respond(odd, Demo.greedy.copy(maxTokens = 2))
-                assertEquals(odd, session.transcript[0].content)
+                assertEquals(odd, session.transcript[2].content)
             }
+            // What was refused left nothing behind that keeps the conversation.
+            assertEquals(0, model.memory().cacheBytes)
         }
+    }
+
+    @Test
+    fun `every kind keeps its payload and sentence`() {
+        val kinds = listOf(
+            FfiException.ModelNotFound("a", "s") to { e: InklingException -> (e as InklingException.ModelNotFound).what == "a" },
+            FfiException.ModelCorrupt("a", "s") to { e -> (e as InklingException.ModelCorrupt).location == "a" },
+            FfiException.UnsupportedModel("a", "s") to { e -> (e as InklingException.UnsupportedModel).what == "a" },
+            FfiException.OutOfMemory(7u, 3u, "s") to { e ->
+                (e as InklingException.OutOfMemory).run { needBytes == 7L && haveBytes == 3L }
+            },
+            FfiException.ContextOverflow(3u, 7u, "s") to { e ->
+                (e as InklingException.ContextOverflow).run { limit == 3L && used == 7L }
+            },
+            FfiException.BackendUnavailable("a", "b", "s") to { e ->
+                (e as InklingException.BackendUnavailable).run { backend == "a" && reason == "b" }
+            },
+            FfiException.Cancelled("s") to { e -> e is InklingException.Cancelled },
+            FfiException.Busy("s") to { e -> e is InklingException.Busy },
+            FfiException.StorageFull(7u, 3u, "s") to { e ->
+                (e as InklingException.StorageFull).run { needBytes == 7L && haveBytes == 3L }
+            },
+            FfiException.Network(true, "s") to { e -> (e as InklingException.Network).retryable },
+            FfiException.Integrity("a", 7u, "s") to { e ->
+                (e as InklingException.Integrity).run { file == "a" && chunk == 7L }
+            },
+            FfiException.InvalidInput("a", "b", "s") to { e ->
+                (e as InklingException.InvalidInput).run { `field` == "a" && why == "b" }
+            },
+            FfiException.Internal("a", "s") to { e -> (e as InklingException.Internal).report == "a" },
+        )
+        for ((given, kept) in kinds) {
+            val error = given.translated()
+            assertTrue(kept(error) && error.message == "s", "$given became $error")
+            assertEquals(given.javaClass.simpleName, error.javaClass.simpleName)
+        }
+        assertEquals(FfiException::class.java.permittedSubclasses?.size ?: kinds.size, kinds.size)
+        assertEquals(13, kinds.map { it.first.javaClass }.toSet().size)
     }
 
     @Test
@@ -80,7 +141,7 @@ class ErrorsTest {
         val answer = async(Dispatchers.Default) {
             runCatching { session.streamResponse(Demo.PROMPT, Demo.endless).collect() }.exceptionOrNull()
         }
-        while (!session.isResponding) yield()
+        while (!session.isResponding && answer.isActive) yield()
         model.close()
         model.close()
         assertTrue(answer.await() is InklingException.Cancelled)
@@ -99,7 +160,7 @@ class ErrorsTest {
         Demo.model().use { model ->
             val session = model.session()
             val answer = async(Dispatchers.Default) { session.respond(Demo.PROMPT, Demo.endless) }
-            while (!session.isResponding) yield()
+            while (!session.isResponding && answer.isActive) yield()
             session.close()
             assertEquals(FinishReason.Cancelled, answer.await().finishReason)
             assertEquals(0, model.memory().cacheBytes)

@@ -13,7 +13,6 @@ import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
-import kotlinx.coroutines.withTimeout
 import kotlinx.coroutines.yield
 import org.junit.jupiter.api.AfterAll
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -101,7 +100,7 @@ class StreamingTest {
                 assertEquals(5, events.size)
                 // What was cancelled no longer counts, and soon its answer is in the transcript as far as it came.
                 assertFalse(session.isResponding)
-                withTimeout(10_000) { while (session.transcript.size < 2) delay(1) }
+                while (session.transcript.size < 2) delay(1)
                 val said = session.transcript.last().content
                 // What it had computed before, at most: 64 events wait for a reader, and two belong to a token.
                 assertTrue(model.tokenize(said).size < 100, said)
@@ -113,9 +112,9 @@ class StreamingTest {
     fun `cancelling the coroutine cancels the answer`() = runBlocking {
         model.session().use { session ->
             val job = launch(Dispatchers.Default) { session.respond(Demo.PROMPT, Demo.endless) }
-            while (!session.isResponding) yield()
+            while (!session.isResponding && job.isActive) yield()
             job.cancel()
-            withTimeout(10_000) { job.join() }
+            job.join()
             session.transcript = emptyList()
             assertEquals(Demo.ANSWER, session.respond(Demo.PROMPT, Demo.greedy).text)
         }
@@ -156,12 +155,87 @@ class StreamingTest {
             val first = async(start = CoroutineStart.UNDISPATCHED) {
                 session.streamResponse(Demo.PROMPT, Demo.endless).collect { delay(1) }
             }
-            while (!session.isResponding) yield()
+            while (!session.isResponding && first.isActive) yield()
             fails<InklingException.Busy> { session.respond("Hello", Demo.greedy) }
             fails<InklingException.Busy> { session.prewarm() }
             fails<InklingException.Busy> { session.transcript = emptyList() }
             first.cancel()
         }
+    }
+
+    @Test
+    fun `many coroutines at once are told that it is busy`() = runBlocking {
+        model.session().use { session ->
+            val options = Demo.endless.copy(maxTokens = 20)
+            val outcomes = List(32) {
+                async(Dispatchers.Default) {
+                    runCatching { session.respond(Demo.PROMPT, options) }.fold({ it.text }, { it.javaClass.simpleName })
+                }
+            }.awaitAll()
+            val answers = outcomes.filter { it != "Busy" }
+            assertTrue(answers.isNotEmpty() && "Busy" in outcomes, "$outcomes")
+            // Each that was asked left both messages, in order, and those that were refused left none.
+            val roles = session.transcript.map { it.role }
+            assertEquals(List(answers.size) { listOf("user", "assistant") }.flatten(), roles)
+            assertEquals(answers.toSet(), session.transcript.filter { it.role == "assistant" }.map { it.content }.toSet())
+        }
+    }
+
+    @Test
+    fun `a model that is let go while it answers lives as long as somebody reads`() = runBlocking {
+        fun ask() = Demo.model().session().streamResponse(Demo.PROMPT, Demo.greedy)
+        val text = StringBuilder()
+        ask().collect { event ->
+            System.gc()
+            if (event is InklingEvent.Text) text.append(event.delta)
+        }
+        assertEquals(Demo.ANSWER, text.toString())
+    }
+
+    @Test
+    fun `a conversation goes on from its transcript`() = runBlocking {
+        val said = model.session().use { session ->
+            session.respond(Demo.PROMPT, Demo.greedy)
+            session.transcript
+        }
+        val next = "Translate to German: Thank you."
+        val fresh = model.session(transcript = said).use { it.respond(next, Demo.greedy).stats.tokens }
+        val same = model.session().use { session ->
+            session.respond(Demo.PROMPT, Demo.greedy)
+            session.respond(next, Demo.greedy).stats.tokens
+        }
+        assertEquals(same, fresh)
+    }
+
+    @Test
+    fun `threads may change in the middle of an answer`() = runBlocking {
+        model.session().use { session ->
+            val text = StringBuilder()
+            session.streamResponse(Demo.PROMPT, Demo.greedy).collect { event ->
+                if (event is InklingEvent.Text) {
+                    text.append(event.delta)
+                    model.setThreads(1 + text.length % 2)
+                }
+            }
+            assertEquals(Demo.ANSWER, text.toString())
+        }
+        model.setThreads(2)
+    }
+
+    /** Tokens of a character come one by one, its text at once. Biases choose the tokens, and the penalty for what was
+     * said chooses their order. */
+    @Test
+    fun `an emoji across tokens comes whole`() = runBlocking {
+        val ids = model.tokenize("🦑")
+        assertTrue(ids.size > 1 && ids.toSet().size == ids.size)
+        val options = Demo.greedy.copy(
+            maxTokens = ids.size,
+            presencePenalty = 10_000f,
+            logitBias = ids.withIndex().associate { (place, id) -> id to 5_000f - 1_000f * place },
+        )
+        val events = model.session().use { it.streamResponse(Demo.PROMPT, options).toList() }
+        assertEquals(ids, (events.last() as InklingEvent.Finished).stats.tokens)
+        assertEquals(listOf(InklingEvent.Text("🦑")), events.filterIsInstance<InklingEvent.Text>())
     }
 
     @Test

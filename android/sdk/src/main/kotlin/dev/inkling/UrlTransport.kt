@@ -31,9 +31,9 @@ internal class UrlTransport(private val timeoutMilliseconds: Int = 30_000) : Ffi
             connection.useCaches = false
             connection.connectTimeout = timeoutMilliseconds
             connection.readTimeout = timeoutMilliseconds
+            for (header in request.headers) connection.addRequestProperty(header.name, header.value)
             // Unless it is asked for by name, Android asks for gzip and unpacks it in secret.
             connection.setRequestProperty("Accept-Encoding", "identity")
-            for (header in request.headers) connection.addRequestProperty(header.name, header.value)
             val status = connection.responseCode
             if (status < 0) throw IOException("the server's answer is not HTTP")
             val headers = connection.headerFields.orEmpty().flatMap { (name, values) ->

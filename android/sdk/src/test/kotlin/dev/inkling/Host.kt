@@ -1,6 +1,7 @@
 package dev.inkling
 
 import java.io.File
+import kotlin.io.path.createTempDirectory
 import kotlinx.coroutines.runBlocking
 import org.robolectric.RuntimeEnvironment
 
@@ -10,6 +11,13 @@ object Host {
     val file = File(root, "core/cli/assets/inkling-demo.gguf")
     const val PROMPT = "Translate to German: Where is the train station?"
     const val ANSWER = "Wo ist der Bahnhof?"
+
+    /** The path of a copy, beside which packed weights may be written. */
+    fun copy(): String {
+        val folder = createTempDirectory("inkling").toFile()
+        Runtime.getRuntime().addShutdownHook(Thread { folder.deleteRecursively() })
+        return file.copyTo(File(folder, "model.gguf")).path
+    }
 
     val context: android.app.Application get() = RuntimeEnvironment.getApplication()
 }

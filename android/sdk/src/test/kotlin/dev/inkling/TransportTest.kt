@@ -130,6 +130,7 @@ class TransportTest {
         servePieces("/model")
         val url = "$address/model"
         assertArrayEquals(file.copyOfRange(1, 70_001), fetchPiece(transport, url, listOf(), 1uL, 70_000uL))
+        assertEquals(listOf("identity"), seen.get()["Accept-encoding"])
         val size = file.size.toULong()
         assertArrayEquals(file.copyOfRange(file.size - 5, file.size), fetchPiece(transport, url, listOf(), size - 5uL, 5uL))
     }
@@ -139,7 +140,10 @@ class TransportTest {
         serve("/whole") { it.send(200, file) }
         serve("/other") { it.send(206, ByteArray(10), "Content-Range" to "bytes 5-14/300000") }
         serve("/down") { it.send(503, byteArrayOf()) }
-        for (path in listOf("/whole", "/other", "/missing", "/down")) {
+        serve("/packed") {
+            it.send(206, ByteArray(10), "Content-Range" to "bytes 0-9/300000", "Content-Encoding" to "gzip")
+        }
+        for (path in listOf("/whole", "/other", "/missing", "/down", "/packed")) {
             fails<FfiException.Network> { fetchPiece(transport, "$address$path", listOf(), 0uL, 10uL) }
         }
     }
