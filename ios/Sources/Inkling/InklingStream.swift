@@ -21,12 +21,12 @@ public struct InklingStream: AsyncSequence, Sendable {
 
     /// Begins to read; the answer is asked for with the first event.
     public func makeAsyncIterator() -> Iterator {
-        Iterator(answer: Answer(start))
+        Iterator(reading: Reading(Answer(start)))
     }
 
     /// Reads one answer. When the last copy of it is gone, the engine stops.
     public struct Iterator: AsyncIteratorProtocol {
-        let answer: Answer
+        let reading: Reading
 
         /// The next event; `nil` after the last.
         public mutating func next() async throws -> InklingEvent? {
@@ -35,8 +35,8 @@ public struct InklingStream: AsyncSequence, Sendable {
 
         /// The next event; `nil` after the last. Events that are there already come without leaving the caller's actor.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> InklingEvent? {
-            if !Task.isCancelled, let event = answer.buffered() { return event }
-            return try await answer.next()
+            if !Task.isCancelled, let event = reading.answer.buffered() { return event }
+            return try await reading.answer.next()
         }
     }
 
@@ -62,12 +62,25 @@ public struct InklingStream: AsyncSequence, Sendable {
     }
 }
 
+/// Stops an answer that nobody reads any more. Not the answer's own end: whoever works for it may hold that a moment longer.
+final class Reading: Sendable {
+    let answer: Answer
+
+    init(_ answer: Answer) {
+        self.answer = answer
+    }
+
+    deinit {
+        answer.stop()
+    }
+}
+
 /// One answer on its way, from before it is asked for to its end. It is there once for all copies of an iterator, which
 /// a program may carry to other tasks: so its state is behind a lock, and a second reader is told that it is busy.
 final class Answer: Sendable {
     private struct State {
         var phase = Phase.ahead
-        /// Whether its task was cancelled.
+        /// Whether its task was cancelled, or nobody reads it.
         var stopped = false
         /// Events that came with the last batch, the next one last.
         var buffer: [InklingEvent] = []
@@ -108,7 +121,7 @@ final class Answer: Sendable {
         }
     }
 
-    /// Stops it because its task was cancelled.
+    /// Stops it because its task was cancelled, or nobody reads it.
     func stop() {
         let phase = state.with {
             $0.stopped = true

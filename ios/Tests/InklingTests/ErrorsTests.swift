@@ -87,10 +87,10 @@ import Testing
 
     @Test func twoReadersOfOneAnswerAreOneTooMany() async throws {
         let session = try await Demo.session()
-        let answer = session.streamResponse(to: Demo.prompt, options: Demo.endless).makeAsyncIterator().answer
+        let reading = session.streamResponse(to: Demo.prompt, options: Demo.endless).makeAsyncIterator().reading
         @Sendable func read() async throws -> String? {
             do {
-                while try await answer.next() != nil {}
+                while try await reading.answer.next() != nil {}
                 return nil
             } catch let error as InklingError {
                 return error.kind
