@@ -6,6 +6,7 @@ source scripts/swift/toolchain.sh
 
 find_swift || exit 0
 model=$(realpath "$1")
+mkdir -p target/swift
 scripts/bindings.sh swift
 cargo build --quiet --release -p inkling-uniffi
 bench() { with_swift env INKLING_BENCH=1 INKLING_LIBRARY=target/release/libinkling_ffi.a "$@"; }
