@@ -91,6 +91,15 @@ internal inline fun <T> calling(work: () -> T): T =
         throw error
     }
 
+/** As [calling], for what need not be done to a handle that is closed, or whose model is. */
+internal inline fun unlessClosed(work: () -> Unit) {
+    try {
+        calling(work)
+    } catch (closed: InklingException.Cancelled) {
+        // There is nothing left to do.
+    }
+}
+
 internal fun FfiException.translated(): InklingException =
     when (this) {
         is FfiException.ModelNotFound -> InklingException.ModelNotFound(what, sentence)

@@ -8,7 +8,9 @@ import dev.inkling.ffi.FfiProgress
 import dev.inkling.ffi.FfiPrompt
 import java.util.concurrent.atomic.AtomicReference
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.job
 import kotlinx.coroutines.withContext
 
 /** What a file holds, without loading it. */
@@ -114,9 +116,7 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
      */
     override fun close() {
         try {
-            calling { ffi.shutDown() }
-        } catch (closed: InklingException.Cancelled) {
-            // It was closed before.
+            unlessClosed { ffi.shutDown() }
         } finally {
             ffi.destroy()
         }
@@ -136,9 +136,11 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
             val given = options.ffi()
             return engine(options).use { engine ->
                 val thrown = AtomicReference<Throwable>()
+                val job = currentCoroutineContext().job
                 val progress = object : FfiProgress {
                     override fun loaded(fraction: Float) {
-                        if (thrown.get() != null) return
+                        // A load that was cancelled is about to stop, and has nobody to tell.
+                        if (thrown.get() != null || !job.isActive) return
                         try {
                             onProgress(fraction)
                         } catch (error: Throwable) {

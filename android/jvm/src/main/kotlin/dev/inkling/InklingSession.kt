@@ -54,9 +54,7 @@ class InklingSession internal constructor(private val ffi: FfiSession) : AutoClo
     /** Cancels the answer that is on its way, waits until it has ended, and frees its memory. Closing twice is harmless. */
     override fun close() {
         try {
-            calling { ffi.cancelAndWait() }
-        } catch (closed: InklingException.Cancelled) {
-            // It was closed before, or its model was.
+            unlessClosed { ffi.cancelAndWait() }
         } finally {
             ffi.destroy()
         }

@@ -101,11 +101,7 @@ internal class Turns {
         /** If there is no stream yet, it is cancelled when it begins. */
         fun cancelStream() {
             stopped = true
-            try {
-                calling { stream?.cancel() }
-            } catch (closed: InklingException.Cancelled) {
-                // It has ended meanwhile, and its handle is closed.
-            }
+            unlessClosed { stream?.cancel() }
         }
     }
 }
