@@ -1,13 +1,32 @@
-//! Where models come from. For now the first stone: how bytes are asked for and what is demanded of the answer; the
-//! store itself (download, verify, update, evict) is built on it.
+//! Where models come from: fetched over bad networks, checked, activated, updated, undone, evicted.
+//!
+//! What the store promises: a model that is listed as installed is complete and verified; a download survives a killed
+//! process, a power loss, a full disk, a hostile or broken server, and goes on where it was; an update can be undone;
+//! nothing outside the store's folder is touched.
 //!
 //! | module | what |
 //! |---|---|
+//! | [`id`], [`digest`], [`plan`] | names of models, of bytes; what a file will be |
+//! | [`vfs`] | [`Vfs`]: the file system, behind one trait |
 //! | [`transport`] | [`Transport`]: the platform's own HTTP, behind one small trait |
 //! | [`piece`] | [`fetch_piece`]: one range of a file, or an error that says why not |
+//! | [`landing`] | [`Landing`]: where fetched chunks go |
+//! | [`error`] | [`StoreError`] |
 
+pub mod digest;
+pub mod error;
+pub mod id;
+pub mod landing;
 pub mod piece;
+pub mod plan;
 pub mod transport;
+pub mod vfs;
 
+pub use digest::{Digest, Hasher, NoDigest};
+pub use error::StoreError;
+pub use id::{ModelId, NoModelId};
+pub use landing::Landing;
 pub use piece::{FetchError, fetch_piece};
+pub use plan::{CHUNK, Chunks, FilePlan};
 pub use transport::{Body, Request, Response, Transport, TransportError};
+pub use vfs::{Open, Stat, Vfs, VfsFile};

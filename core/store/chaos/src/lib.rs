@@ -1,0 +1,1 @@
+//! What the store must survive, for its tests and for `make chaos`. Nothing here is shipped.
