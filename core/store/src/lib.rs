@@ -7,6 +7,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`id`], [`digest`], [`plan`] | names of models, of bytes; what a file will be |
+//! | [`release`] | [`Release`]: a set of files with roles |
 //! | [`vfs`] | [`Vfs`]: the file system, behind one trait |
 //! | [`transport`] | [`Transport`]: the platform's own HTTP, behind one small trait |
 //! | [`piece`] | [`fetch_piece`]: one range of a file, or an error that says why not |
@@ -19,6 +20,7 @@ pub mod id;
 pub mod landing;
 pub mod piece;
 pub mod plan;
+pub mod release;
 pub mod transport;
 pub mod vfs;
 
@@ -28,5 +30,6 @@ pub use id::{ModelId, NoModelId};
 pub use landing::Landing;
 pub use piece::{FetchError, fetch_piece};
 pub use plan::{CHUNK, Chunks, FilePlan};
+pub use release::{Golden, Release, ReleaseFile, Role};
 pub use transport::{Body, Request, Response, Transport, TransportError};
 pub use vfs::{Open, Stat, Vfs, VfsFile};
