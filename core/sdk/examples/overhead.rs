@@ -115,7 +115,7 @@ fn engine_time(logits: &[f32], options: &SamplingOptions, spec: &DecoderSpec, to
     let limits = Limits { context: 2 * TOKENS, max_batch: 64, max_outputs: 1 };
     let cache = decoder.new_cache(KvType::F16, 2 * TOKENS).unwrap();
     let (tokenizer, clock) = (Arc::clone(tokenizer), Arc::new(SystemClock::default()));
-    let parts = ModelParts { decoder: Box::new(decoder), cache, limits, tokenizer, template: None, clock };
+    let parts = ModelParts { decoder: Box::new(decoder), cache, limits, tokenizer, template: None, clock, owner: None };
     let model = Model::from_parts(parts).unwrap();
     let times = (0..ROUNDS).map(|_| {
         let mut generation = GenerationOptions::default().max_tokens(TOKENS);

@@ -8,7 +8,7 @@
 //! | [`turn`] | [`Turn`]: a running answer; [`Canceller`], [`Response`] |
 //! | [`error`] | [`SessionError`] |
 //!
-//! Inside: `engine` (the thread that owns decoder and cache), `outbox` (the bounded queue to a reader), `sink` (the
+//! Inside: `engine` (the thread that owns decoder and cache), [`owner`] (who lends a model), `outbox` (the bounded queue to a reader), `sink` (the
 //! scheduler's end of it), `history` (the messages).
 //!
 //! # The life of a turn
@@ -24,6 +24,7 @@ mod history;
 pub mod model;
 pub mod options;
 mod outbox;
+pub mod owner;
 pub mod session;
 mod sink;
 pub mod turn;
@@ -35,5 +36,6 @@ pub use inkling_generate::{
 pub use inkling_text::template::Message;
 pub use model::{CompletionPrompt, Model, ModelParts};
 pub use options::LoadOptions;
+pub use owner::Owner;
 pub use session::{Session, SessionConfig};
 pub use turn::{Canceller, Polled, Response, Turn};

@@ -22,7 +22,7 @@ use crate::history::History;
 use crate::options::runnable;
 use crate::outbox::Outbox;
 use crate::sink::TurnSink;
-use crate::{LoadOptions, Session, SessionConfig, SessionError, Turn};
+use crate::{LoadOptions, Owner, Session, SessionConfig, SessionError, Turn};
 
 /// What a model is put together from; [`Model::load`] does it for a file.
 pub struct ModelParts {
@@ -38,6 +38,8 @@ pub struct ModelParts {
     pub template: Option<String>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Who lends the model.
+    pub owner: Option<Arc<dyn Owner>>,
 }
 
 impl ModelParts {
@@ -66,7 +68,7 @@ impl ModelParts {
         let positions = options.cache_positions.unwrap_or(context.saturating_mul(2)).max(context);
         let cache = decoder.new_cache(options.kv, positions)?;
         let limits = Limits { context, max_batch: options.batch, max_outputs: options.outputs };
-        Ok(Self { decoder, cache, limits, tokenizer, template, clock: Arc::clone(&options.clock) })
+        Ok(Self { decoder, cache, limits, tokenizer, template, clock: Arc::clone(&options.clock), owner: options.owner.clone() })
     }
 }
 
@@ -87,6 +89,8 @@ struct Inner {
     limits: Limits,
     clock: Arc<dyn Clock>,
     next_id: AtomicU64,
+    /// Last, so that it goes after everything that uses what it lends.
+    owner: Option<Arc<dyn Owner>>,
 }
 
 impl fmt::Debug for Model {
@@ -128,7 +132,7 @@ impl Model {
 
     /// Puts a model together and starts its engine thread.
     pub fn from_parts(parts: ModelParts) -> Result<Self, SessionError> {
-        let ModelParts { decoder, cache, limits, tokenizer, template: source, clock } = parts;
+        let ModelParts { decoder, cache, limits, tokenizer, template: source, clock, owner } = parts;
         let spec = Arc::new(decoder.spec().clone());
         let warnings = decoder.warnings().to_vec();
         for warning in &warnings {
@@ -143,7 +147,7 @@ impl Model {
         let setup = JobSetup { tokenizer, context: limits.context, vocabulary: spec.vocabulary };
         let engine = Engine::start(scheduler)?;
         let next_id = AtomicU64::new(0);
-        Ok(Self(Arc::new(Inner { engine, setup, spec, warnings, template, markers, control, limits, clock, next_id })))
+        Ok(Self(Arc::new(Inner { engine, setup, spec, warnings, template, markers, control, limits, clock, next_id, owner })))
     }
 
     /// Begins a conversation.
@@ -312,6 +316,10 @@ impl Model {
 
     pub(crate) fn now(&self) -> Duration {
         self.0.clock.monotonic()
+    }
+
+    pub(crate) fn owner(&self) -> Option<&dyn Owner> {
+        self.0.owner.as_deref()
     }
 
     /// The two ends of a turn.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use inkling_base::{Clock, SystemClock};
 use inkling_compute::{DeviceInfo, KvType, WeightCache};
 
-use crate::SessionError;
+use crate::{Owner, SessionError};
 
 /// Threads that anyone could mean.
 const MOST_THREADS: usize = 512;
@@ -35,6 +35,8 @@ pub struct LoadOptions {
     pub weight_cache: Option<WeightCache>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Who lends the model, if that wants to know how it does.
+    pub owner: Option<Arc<dyn Owner>>,
 }
 
 impl std::fmt::Debug for LoadOptions {
@@ -62,6 +64,7 @@ impl Default for LoadOptions {
             outputs: 4,
             weight_cache: None,
             clock: Arc::new(SystemClock::default()),
+            owner: None,
         }
     }
 }

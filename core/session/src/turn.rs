@@ -20,7 +20,7 @@ pub struct Turn {
     outbox: Arc<Outbox>,
     canceller: Canceller,
     /// Keeps the engine alive while somebody reads.
-    _model: Model,
+    model: Model,
 }
 
 /// What [`Turn::try_next`] found.
@@ -63,7 +63,7 @@ pub struct Response {
 
 impl Turn {
     pub(crate) fn new(outbox: Arc<Outbox>, token: CancelToken, nudge: Nudge, model: Model) -> Self {
-        Self { outbox, canceller: Canceller { token, nudge }, _model: model }
+        Self { outbox, canceller: Canceller { token, nudge }, model }
     }
 
     /// Waits for the next event; `None` after the last.
@@ -134,7 +134,12 @@ impl Turn {
                 self.canceller.nudge.nudge();
                 Ok(Polled::Event(event))
             }
-            Some(Item::End(Ok(stats))) => Ok(Polled::Event(Event::Finished(stats))),
+            Some(Item::End(Ok(stats))) => {
+                if let Some(owner) = self.model.owner() {
+                    owner.answered(&stats);
+                }
+                Ok(Polled::Event(Event::Finished(stats)))
+            }
             Some(Item::End(Err(error))) => Err(error),
             Some(Item::Over) => Ok(Polled::Ended),
             None => Ok(Polled::Waiting),

@@ -58,6 +58,7 @@ fn model(max_batch: usize, max_outputs: usize, cache: usize) -> Model {
         tokenizer,
         template: Some(CHATML.to_owned()),
         clock,
+        owner: None,
     })
     .unwrap()
 }

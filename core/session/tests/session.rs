@@ -55,6 +55,7 @@ fn model_with(decoder: ScriptedDecoder, limits: Limits, template: Option<&str>) 
         tokenizer: byte_tokenizer(),
         template: template.map(str::to_owned),
         clock: Arc::new(ManualClock::default()),
+        owner: None,
     };
     (Model::from_parts(parts).unwrap(), passes)
 }
