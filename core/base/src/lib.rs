@@ -12,4 +12,4 @@ mod signals;
 pub use cancel::{CancelToken, Cancelled};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Classify, ErrorKind};
-pub use signals::{Battery, Conditions, Heat, Signals, SystemSignals, Thermal};
+pub use signals::{Battery, Conditions, Heat, Network, Signals, SystemSignals, Thermal};

@@ -40,6 +40,15 @@ pub struct Battery {
     pub saving: Option<bool>,
 }
 
+/// The way to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Network {
+    /// Whether there is one.
+    pub online: Option<bool>,
+    /// Whether its bytes cost the user something, or are few.
+    pub metered: Option<bool>,
+}
+
 /// Everything that the device says, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Conditions {
@@ -69,7 +78,12 @@ pub trait Signals: fmt::Debug + Send + Sync {
         system_free_memory()
     }
 
-    /// All of it.
+    /// The network.
+    fn network(&self) -> Network {
+        Network::default()
+    }
+
+    /// All of it but the network, which no engine needs.
     fn conditions(&self) -> Conditions {
         Conditions { thermal: self.thermal(), battery: self.battery(), free_memory: self.free_memory() }
     }

@@ -43,7 +43,7 @@ pub mod transport;
 pub use backend::{BackendChoice, parse_isa, parse_kv_type};
 pub use engine::{Engine, EngineConfig};
 pub use error::Error;
-pub use inkling_base::{Battery, CancelToken, Conditions, ErrorKind, Heat, Signals, SystemSignals, Thermal};
+pub use inkling_base::{Battery, CancelToken, Conditions, ErrorKind, Heat, Network, Signals, SystemSignals, Thermal};
 pub use inkling_compute::{KvType, LoadWarning, MemoryUse, Prepared, WeightCache};
 pub use inkling_compute_cpu::Isa;
 pub use inkling_gguf::include_aligned;

@@ -68,7 +68,15 @@ impl ModelParts {
         let positions = options.cache_positions.unwrap_or(context.saturating_mul(2)).max(context);
         let cache = decoder.new_cache(options.kv, positions)?;
         let limits = Limits { context, max_batch: options.batch, max_outputs: options.outputs };
-        Ok(Self { decoder, cache, limits, tokenizer, template, clock: Arc::clone(&options.clock), owner: options.owner.clone() })
+        Ok(Self {
+            decoder,
+            cache,
+            limits,
+            tokenizer,
+            template,
+            clock: Arc::clone(&options.clock),
+            owner: options.owner.clone(),
+        })
     }
 }
 
@@ -147,7 +155,19 @@ impl Model {
         let setup = JobSetup { tokenizer, context: limits.context, vocabulary: spec.vocabulary };
         let engine = Engine::start(scheduler)?;
         let next_id = AtomicU64::new(0);
-        Ok(Self(Arc::new(Inner { engine, setup, spec, warnings, template, markers, control, limits, clock, next_id, owner })))
+        Ok(Self(Arc::new(Inner {
+            engine,
+            setup,
+            spec,
+            warnings,
+            template,
+            markers,
+            control,
+            limits,
+            clock,
+            next_id,
+            owner,
+        })))
     }
 
     /// Begins a conversation.

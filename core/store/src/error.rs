@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use inkling_base::{Classify, ErrorKind};
 
@@ -124,6 +125,9 @@ pub enum StoreError {
         /// What its reader said.
         why: String,
     },
+    /// What another one who waits for the same was told, too.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -184,6 +188,7 @@ impl Classify for StoreError {
             Self::Id(error) => ErrorKind::invalid("id", error.to_string()),
             Self::Invalid { field, why } => ErrorKind::invalid(*field, why.clone()),
             Self::Unusable { .. } => ErrorKind::ModelCorrupt { location: self.to_string() },
+            Self::Shared(error) => error.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Internal(report) => ErrorKind::Internal { report: report.clone() },
         }

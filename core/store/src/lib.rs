@@ -15,6 +15,7 @@
 //! | [`error`] | [`StoreError`] |
 
 pub mod digest;
+pub mod download;
 pub mod error;
 pub mod id;
 pub mod landing;
@@ -25,6 +26,7 @@ pub mod transport;
 pub mod vfs;
 
 pub use digest::{Digest, Hasher, NoDigest};
+pub use download::{DownloadEvent, Transfer, WaitReason};
 pub use error::StoreError;
 pub use id::{ModelId, NoModelId};
 pub use landing::Landing;

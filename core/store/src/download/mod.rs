@@ -1,0 +1,11 @@
+//! Downloads as their watchers see them: a handle, its events, its end.
+//!
+//! A download belongs to its store. Letting go of a handle changes nothing; whoever asks for the same model again gets
+//! another handle on the same download.
+
+mod board;
+mod event;
+
+#[expect(unused_imports, reason = "the store comes next")]
+pub(crate) use board::{Board, Seen};
+pub use event::{DownloadEvent, Transfer, WaitReason};
