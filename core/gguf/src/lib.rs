@@ -16,6 +16,7 @@
 //! | `layout` | the one place where sizes are computed and compared with the file |
 //! | `parse`, `cursor` | bytes to metadata and tensor directory |
 //! | `split` | files in parts, `-00001-of-00003` |
+//! | `outline` | [`Outline`]: where in one file what lies, for those who cut files into pieces |
 //! | `map` | where the bytes live ([`MappedFile`], also for files beside a model); the only `unsafe` of the crate |
 //! | `sniff` | what a file that is no GGUF probably is |
 //! | `write`, `data_writer`, `encode` | [`GgufWriter`] and [`DataWriter`], the way back |
@@ -32,6 +33,7 @@ mod layout;
 pub mod limits;
 mod map;
 mod metadata;
+mod outline;
 mod parse;
 mod sniff;
 mod split;
@@ -46,6 +48,7 @@ pub use error::{GgufError, Place};
 pub use file::Gguf;
 pub use map::{BASE_ALIGNMENT, FileIdentity, MappedFile};
 pub use metadata::Metadata;
+pub use outline::Outline;
 pub use sniff::{FirstBytes, LooksLike};
 pub use split::part_path;
 pub use tensor::{Shape, ShapeError, TensorId, TensorInfo};

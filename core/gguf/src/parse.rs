@@ -15,7 +15,7 @@ use crate::tensor_type::TensorType;
 use crate::value::{Value, ValueKind};
 
 pub(crate) const MAGIC: &[u8; 4] = b"GGUF";
-const HEADER_BYTES: usize = 24;
+pub(crate) const HEADER_BYTES: usize = 24;
 /// Length and one byte of a key, type, one byte of value.
 const LEAST_KEY_BYTES: u64 = 8 + 1 + 4 + 1;
 /// Length and one byte of a name, number of dimensions, type, offset.
@@ -27,6 +27,12 @@ pub(crate) struct ParsedPart {
     pub(crate) alignment: u64,
     pub(crate) metadata: Metadata,
     pub(crate) tensors: Vec<TensorInfo>,
+    /// Where each key and its value end; the first begins after the counts.
+    pub(crate) key_ends: Vec<u64>,
+    /// Where the tensors' descriptions end, before the padding.
+    pub(crate) descriptions_end: u64,
+    /// Where the tensors' data begins.
+    pub(crate) data_start: u64,
 }
 
 /// Parses a file. `part` is its number in a split model, from 0.
@@ -37,11 +43,13 @@ pub(crate) fn parse_part(bytes: &[u8], part: u32) -> Result<ParsedPart, GgufErro
     let key_count = count(&mut cursor, "metadata key", limits::MAX_KEYS, LEAST_KEY_BYTES, 0)?;
 
     let mut entries = Vec::with_capacity(key_count);
+    let mut key_ends = Vec::with_capacity(key_count);
     let mut nested_arrays = 0;
     for index in 0..key_count as u64 {
         let key = cursor.name(limits::MAX_KEY_BYTES, || Place::Key { index })?;
         let value = ValueReader { cursor: &mut cursor, key: &key, nested_arrays: &mut nested_arrays }.value()?;
         entries.push((key, value));
+        key_ends.push(cursor.position());
     }
     let metadata = Metadata::new(entries)?;
     let alignment = match metadata.u64("general.alignment")? {
@@ -60,7 +68,7 @@ pub(crate) fn parse_part(bytes: &[u8], part: u32) -> Result<ParsedPart, GgufErro
         .map(|tensor| layout::place(&tensor.name, tensor.kind, tensor.dimensions(), tensor.offset, section))
         .collect::<Result<_, _>>()?;
     layout::check_extents(&tensors, section)?;
-    Ok(ParsedPart { version, alignment, metadata, tensors })
+    Ok(ParsedPart { version, alignment, metadata, tensors, key_ends, descriptions_end: end, data_start: start })
 }
 
 /// A power of two within the limits.

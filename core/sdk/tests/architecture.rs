@@ -61,6 +61,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("minijinja", &["inkling-text"]),
     ("tokenizers", &["inkling-text"]),
     ("clap", &["inkling-cli"]),
+    ("ed25519-dalek", &["inkling-store"]),
+    ("aes-gcm", &["inkling-store"]),
 ];
 
 /// Packages under the Mozilla Public License, which asks for the source of these packages' own files only: each is

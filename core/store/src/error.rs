@@ -94,6 +94,14 @@ pub enum StoreError {
         /// Which rule it breaks.
         why: String,
     },
+    /// A key that an encrypted file needs is missing, locked or another one.
+    #[error("the key {id:?}: {why}")]
+    Key {
+        /// Its name.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There is no such model, release or file.
     #[error("{what} is not in the store")]
     NotFound {
@@ -184,6 +192,7 @@ impl Classify for StoreError {
             }
             Self::Damaged { file, chunk } => ErrorKind::Integrity { file: file.clone(), chunk: *chunk },
             Self::WrongDigest { want, .. } => ErrorKind::Integrity { file: want.to_string(), chunk: 0 },
+            Self::Key { .. } => ErrorKind::invalid("key", self.to_string()),
             Self::NotFound { what } => ErrorKind::ModelNotFound { what: what.clone() },
             Self::Id(error) => ErrorKind::invalid("id", error.to_string()),
             Self::Invalid { field, why } => ErrorKind::invalid(*field, why.clone()),

@@ -12,17 +12,27 @@
 //! | [`transport`] | [`Transport`]: the platform's own HTTP, behind one small trait |
 //! | [`piece`] | [`fetch_piece`]: one range of a file, or an error that says why not |
 //! | [`landing`] | [`Landing`]: where fetched chunks go |
+//! | [`chunking`] | where a publisher cuts files, and what of a new one is there already |
+//! | [`manifest`] | the documents that a publisher signs |
+//! | [`trust`] | what was accepted, and what is therefore refused |
+//! | [`rollout`] | which release a device gets |
+//! | [`seal`] | files that are encrypted at rest |
 //! | [`error`] | [`StoreError`] |
 
+pub mod chunking;
 pub mod digest;
 pub mod download;
 pub mod error;
 pub mod id;
 pub mod landing;
+pub mod manifest;
 pub mod piece;
 pub mod plan;
 pub mod release;
+pub mod rollout;
+pub mod seal;
 pub mod transport;
+pub mod trust;
 pub mod vfs;
 
 pub use digest::{Digest, Hasher, NoDigest};
@@ -33,5 +43,7 @@ pub use landing::Landing;
 pub use piece::{FetchError, fetch_piece};
 pub use plan::{CHUNK, Chunks, FilePlan};
 pub use release::{Golden, Release, ReleaseFile, Role};
+pub use seal::KeyProvider;
 pub use transport::{Body, Request, Response, Transport, TransportError};
+pub use trust::TrustState;
 pub use vfs::{Open, Stat, Vfs, VfsFile};
