@@ -8,7 +8,9 @@
 //! |---|---|
 //! | [`id`], [`digest`], [`plan`] | names of models, of bytes; what a file will be |
 //! | [`release`] | [`Release`]: a set of files with roles |
-//! | [`vfs`] | [`Vfs`]: the file system, behind one trait |
+//! | [`vfs`] | [`Vfs`]: the file system, behind one trait; [`SystemVfs`] |
+//! | [`slot`] | [`Slot`]: which release of a model is chosen, on trial, to fall back to |
+//! | [`disk`] | [`Disk`]: the folder: objects, staging, slots, leases, budget |
 //! | [`transport`] | [`Transport`]: the platform's own HTTP, behind one small trait |
 //! | [`piece`] | [`fetch_piece`]: one range of a file, or an error that says why not |
 //! | [`landing`] | [`Landing`]: where fetched chunks go |
@@ -21,6 +23,7 @@
 
 pub mod chunking;
 pub mod digest;
+pub mod disk;
 pub mod download;
 pub mod error;
 pub mod id;
@@ -31,11 +34,13 @@ pub mod plan;
 pub mod release;
 pub mod rollout;
 pub mod seal;
+pub mod slot;
 pub mod transport;
 pub mod trust;
 pub mod vfs;
 
 pub use digest::{Digest, Hasher, NoDigest};
+pub use disk::{Disk, Lease, Object, Staging};
 pub use download::{DownloadEvent, Transfer, WaitReason};
 pub use error::StoreError;
 pub use id::{ModelId, NoModelId};
@@ -44,6 +49,7 @@ pub use piece::{FetchError, fetch_piece};
 pub use plan::{CHUNK, Chunks, FilePlan};
 pub use release::{Golden, Release, ReleaseFile, Role};
 pub use seal::KeyProvider;
+pub use slot::Slot;
 pub use transport::{Body, Request, Response, Transport, TransportError};
 pub use trust::TrustState;
-pub use vfs::{Open, Stat, Vfs, VfsFile};
+pub use vfs::{Open, Stat, SystemVfs, Vfs, VfsFile};

@@ -15,11 +15,28 @@ pub const LARGEST_FILE: u64 = 1 << 40;
 
 /// Where the chunks of a file end, and what is known of their contents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Cut")]
 pub struct Chunks {
     /// The end of each, ascending; the last is the file's size. No chunk is empty or has more than [`CHUNK`] bytes.
     ends: Vec<u64>,
     /// The digest of each; empty if they are not known beforehand.
     digests: Vec<Digest>,
+}
+
+/// Chunks as they are read, before anybody looked whether they are sound.
+#[derive(Deserialize)]
+struct Cut {
+    ends: Vec<u64>,
+    digests: Vec<Digest>,
+}
+
+impl TryFrom<Cut> for Chunks {
+    type Error = &'static str;
+
+    fn try_from(cut: Cut) -> Result<Self, Self::Error> {
+        let size = cut.ends.last().copied().unwrap_or(0);
+        Self::new(size, cut.ends, cut.digests).ok_or("chunks must have 1 to 2^20 bytes and a digest each, or none")
+    }
 }
 
 impl Chunks {
@@ -65,6 +82,11 @@ impl Chunks {
     /// Whether the digests are known.
     pub fn has_digests(&self) -> bool {
         self.digests.len() == self.ends.len()
+    }
+
+    /// Bytes of all together: the size of the file.
+    pub fn size(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
     }
 
     /// The chunk that holds this byte of the file.

@@ -3,9 +3,13 @@
 //! The rules that every caller keeps: bytes are durable after [`VfsFile::sync`], names after [`Vfs::sync_dir`] of their
 //! folder. Until then a crash may keep any part of them, in any order.
 
+mod system;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use system::SystemVfs;
 
 /// What is known of a file or folder without opening it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

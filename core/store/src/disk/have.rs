@@ -1,0 +1,96 @@
+//! Which chunks of a file are there: what a download goes on from.
+//!
+//! The record belongs to one plan, named by its digest: the same bits mean other bytes under another cut. It notes which
+//! chunks came since the record before it. Those are verified again before they are believed, because a disk may have
+//! said that it had written what it had not.
+
+use super::checked::HAVE;
+use crate::{Digest, FilePlan};
+
+/// The record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Have {
+    /// Digest of the plan.
+    pub(super) plan: Digest,
+    /// Chunks that are there.
+    pub(super) bits: Vec<bool>,
+    /// Those of them that came last.
+    pub(super) last: Vec<bool>,
+    /// Digests on arrival, where the plan has none.
+    pub(super) digests: Vec<Option<Digest>>,
+}
+
+/// The bytes of a plan, as they are kept, and their digest.
+pub(super) fn plan_bytes(plan: &FilePlan) -> (Vec<u8>, Digest) {
+    // Numbers and digests can always be written.
+    let bytes = serde_json::to_vec(plan).unwrap_or_default();
+    let digest = Digest::of(&bytes);
+    (bytes, digest)
+}
+
+fn pack(bits: &[bool]) -> impl Iterator<Item = u8> {
+    bits.chunks(8).map(|bits| bits.iter().enumerate().map(|(at, &bit)| u8::from(bit) << at).sum())
+}
+
+fn unpack(bytes: &[u8], count: usize) -> Vec<bool> {
+    (0..count).map(|at| bytes[at / 8] >> (at % 8) & 1 == 1).collect()
+}
+
+impl Have {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut payload = self.plan.0.to_vec();
+        payload.extend_from_slice(&(self.bits.len() as u64).to_le_bytes());
+        payload.extend(pack(&self.bits));
+        payload.extend(pack(&self.last));
+        for digest in &self.digests {
+            payload.extend_from_slice(&digest.unwrap_or(Digest([0; 32])).0);
+        }
+        HAVE.encode(&payload)
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let payload = HAVE.decode(bytes).ok()?;
+        let (plan, rest) = payload.split_first_chunk::<32>()?;
+        let (count, rest) = rest.split_first_chunk::<8>()?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+        let packed = count.div_ceil(8);
+        let (bits, rest) = rest.split_at_checked(packed)?;
+        let (last, rest) = rest.split_at_checked(packed)?;
+        let (digests, over) = rest.as_chunks::<32>();
+        if !over.is_empty() || !(digests.is_empty() || digests.len() == count) {
+            return None;
+        }
+        let none = Digest([0; 32]);
+        let digests = digests.iter().map(|bytes| Some(Digest(*bytes)).filter(|digest| *digest != none)).collect();
+        Some(Self { plan: Digest(*plan), bits: unpack(bits, count), last: unpack(last, count), digests })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn records_come_back(bits: Vec<(bool, bool)>, known: bool) {
+            let digest = |at: usize| Digest::of(&at.to_le_bytes());
+            let have = Have {
+                plan: digest(1),
+                bits: bits.iter().map(|pair| pair.0).collect(),
+                last: bits.iter().map(|pair| pair.1).collect(),
+                digests: if known { (0..bits.len()).map(|at| (at % 2 == 0).then(|| digest(at))).collect() } else { vec![] },
+            };
+            prop_assert_eq!(Have::from_bytes(&have.to_bytes()), Some(have));
+        }
+
+        #[test]
+        fn strangers_bytes_are_no_record(payload: Vec<u8>) {
+            // Sound as a file, anything as a record: no panic, and no more memory than the bytes justify.
+            if let Some(have) = Have::from_bytes(&HAVE.encode(&payload)) {
+                prop_assert!(have.bits.len() <= payload.len() * 8);
+            }
+        }
+    }
+}

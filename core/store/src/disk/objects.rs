@@ -1,0 +1,267 @@
+//! Objects: files that are complete, verified and never changed. Finding, verifying, trusting and leasing them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use inkling_base::CancelToken;
+use serde::{Deserialize, Serialize};
+
+use super::checked::{CHUNKS, TRUSTED};
+use super::{Disk, Inner, lock, read_whole};
+use crate::{Chunks, Digest, Hasher, Open, StoreError, Vfs, VfsFile};
+
+/// A file that is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its digest.
+    pub digest: Digest,
+    /// Where it is. Use it under a [`Lease`].
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A chunk that is not what was installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadChunk {
+    /// Which, counted from 0.
+    pub index: usize,
+    /// The disk could not read it at all.
+    pub failing_storage: bool,
+}
+
+/// What tells whether a file is still the one that was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    inode: u64,
+    size: u64,
+    /// Nanoseconds since 1970.
+    modified: u64,
+}
+
+/// A hold on an object: while it lives, nothing evicts, collects or replaces the file. It is a shared lock on the file,
+/// so it holds against other processes too, and ends with this one however that ends.
+pub struct Lease {
+    object: Object,
+    _file: Box<dyn VfsFile>,
+}
+
+impl Lease {
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.object.path
+    }
+
+    /// The file.
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Lease").field(&self.object.digest).finish()
+    }
+}
+
+pub(super) fn read_trusted(vfs: &dyn Vfs, base: &Path) -> BTreeMap<Digest, Mark> {
+    // If it is lost, objects are verified once more.
+    let bytes = read_whole(vfs, &base.join("trusted"), TRUSTED.largest_file()).ok().flatten().unwrap_or_default();
+    TRUSTED.decode(&bytes).ok().and_then(|payload| serde_json::from_slice(payload).ok()).unwrap_or_default()
+}
+
+impl Disk {
+    /// The object with this digest, if it is installed.
+    pub fn object(&self, digest: &Digest) -> Result<Option<Object>, StoreError> {
+        let path = self.inner.object_path(digest);
+        match self.inner.vfs.stat(&path) {
+            Ok(stat) if !stat.is_dir => Ok(Some(Object { digest: *digest, path, size: stat.len })),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("looking for", &path)(error)),
+        }
+    }
+
+    pub(super) fn need(&self, digest: &Digest) -> Result<Object, StoreError> {
+        self.object(digest)?.ok_or_else(|| StoreError::NotFound { what: format!("the file {digest}") })
+    }
+
+    /// How an object is cut, with the digest of each chunk. A table that is lost or damaged is made again, plainly cut,
+    /// after the whole file was verified, which takes as long as that takes.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongDigest`] if the table is lost and the file is damaged.
+    pub fn chunks(&self, digest: &Digest) -> Result<Chunks, StoreError> {
+        let object = self.need(digest)?;
+        let table = self.inner.read_chunks(&self.inner.chunks_path(digest))?;
+        let Some(chunks) = table else { return self.rebuild_chunks(&object, &CancelToken::new()) };
+        Ok(chunks)
+    }
+
+    fn rebuild_chunks(&self, object: &Object, cancel: &CancelToken) -> Result<Chunks, StoreError> {
+        let file = self.inner.open_object(&object.path)?;
+        let plain = Chunks::plain(object.size);
+        let (mut whole, mut digests, mut buffer) = (Hasher::new(), Vec::new(), Vec::new());
+        for index in 0..plain.len() {
+            cancel.check()?;
+            if !read_chunk(&*file, &plain, index, &mut buffer).map_err(StoreError::io("reading", &object.path))? {
+                break;
+            }
+            whole.update(&buffer);
+            digests.push(Digest::of(&buffer));
+        }
+        let got = whole.finish();
+        let chunks = plain.with_digests(digests).filter(|_| got == object.digest);
+        let chunks = chunks.ok_or(StoreError::WrongDigest { want: object.digest, got })?;
+        self.inner.write_chunks(&self.inner.chunks_path(&object.digest), &chunks)?;
+        Ok(chunks)
+    }
+
+    /// Reads every chunk and compares. Gives those that are not what was installed; after none, the object is trusted.
+    /// `progress` is told bytes done and in all.
+    pub fn verify(
+        &self,
+        digest: &Digest,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Vec<BadChunk>, StoreError> {
+        let object = self.need(digest)?;
+        let mark = self.inner.mark_of(&object.path)?;
+        let table = self.inner.read_chunks(&self.inner.chunks_path(digest))?;
+        let Some(chunks) = table else {
+            return match self.rebuild_chunks(&object, cancel) {
+                Ok(_) => self.remember(digest, mark).map(|()| Vec::new()),
+                Err(StoreError::Cancelled) => Err(StoreError::Cancelled),
+                // Nothing tells good chunks from bad ones.
+                Err(error) => {
+                    let all = 0..Chunks::plain(object.size).len();
+                    let failing_storage = error.is_failing_storage();
+                    Ok(all.map(|index| BadChunk { index, failing_storage }).collect())
+                }
+            };
+        };
+        let file = self.inner.open_object(&object.path)?;
+        let (mut bad, mut buffer) = (Vec::new(), Vec::new());
+        for index in 0..chunks.len() {
+            cancel.check()?;
+            match read_chunk(&*file, &chunks, index, &mut buffer) {
+                Ok(true) if Some(Digest::of(&buffer)) == chunks.digest(index) => {}
+                Ok(_) => bad.push(BadChunk { index, failing_storage: false }),
+                Err(_) => bad.push(BadChunk { index, failing_storage: true }),
+            }
+            let (start, length) = chunks.range(index);
+            progress(start + length, object.size);
+        }
+        if object.size != chunks.size() && bad.is_empty() {
+            // Longer than it was: the last chunk is where it differs.
+            bad.push(BadChunk { index: chunks.len().saturating_sub(1), failing_storage: false });
+        }
+        if bad.is_empty() {
+            self.remember(digest, mark)?;
+        } else {
+            self.distrust(digest)?;
+        }
+        Ok(bad)
+    }
+
+    /// Whether the object was verified and its file has not changed since: a matter of one `stat`.
+    pub fn trusts(&self, digest: &Digest) -> bool {
+        let known = lock(&self.inner.trusted).get(digest).copied();
+        known.is_some_and(|known| self.inner.mark_of(&self.inner.object_path(digest)).is_ok_and(|mark| mark == known))
+    }
+
+    /// Remembers that somebody verified the object as it is now (while it was mapped, say).
+    pub fn trust(&self, digest: &Digest) -> Result<(), StoreError> {
+        let mark = self.inner.mark_of(&self.inner.object_path(digest))?;
+        self.remember(digest, mark)
+    }
+
+    /// Forgets that the object was verified.
+    pub fn distrust(&self, digest: &Digest) -> Result<(), StoreError> {
+        let mut trusted = lock(&self.inner.trusted);
+        if trusted.remove(digest).is_some() { self.inner.write_trusted(&trusted) } else { Ok(()) }
+    }
+
+    fn remember(&self, digest: &Digest, mark: Mark) -> Result<(), StoreError> {
+        let mut trusted = lock(&self.inner.trusted);
+        if trusted.get(digest) == Some(&mark) {
+            return Ok(());
+        }
+        trusted.insert(*digest, mark);
+        trusted.retain(|digest, _| self.inner.vfs.stat(&self.inner.object_path(digest)).is_ok());
+        self.inner.write_trusted(&trusted)
+    }
+
+    /// Takes a hold on an object for as long as somebody reads it.
+    pub fn lease(&self, digest: &Digest) -> Result<Lease, StoreError> {
+        let _names = lock(&self.inner.names);
+        let object = self.need(digest)?;
+        let file = self.inner.open_object(&object.path)?;
+        if file.try_lock(true).map_err(StoreError::io("locking", &object.path))? {
+            Ok(Lease { object, _file: file })
+        } else {
+            Err(StoreError::InUse { what: format!("the file {digest}") })
+        }
+    }
+
+    /// Whether somebody holds a lease on it, here or in another process.
+    pub fn is_leased(&self, digest: &Digest) -> bool {
+        self.inner.is_leased(&self.inner.object_path(digest))
+    }
+
+    /// The folder for what is derived from an object; it is counted with the object and goes with it.
+    pub fn panels(&self, digest: &Digest) -> Result<PathBuf, StoreError> {
+        self.need(digest)?;
+        let path = self.inner.panels_path(digest);
+        self.inner.vfs.create_dir_all(&path).map_err(self.inner.failed("making the folder", &path, 1 << 12))?;
+        Ok(path)
+    }
+}
+
+impl Inner {
+    pub(super) fn open_object(&self, path: &Path) -> Result<Box<dyn VfsFile>, StoreError> {
+        self.vfs.open(path, Open::Read).map_err(StoreError::io("opening", path))
+    }
+
+    /// A chunk table; `None` if it is lost or damaged. A file of another size than the
+    /// table's keeps it: that is how it is found out.
+    pub(super) fn read_chunks(&self, path: &Path) -> Result<Option<Chunks>, StoreError> {
+        // What cannot be read is lost.
+        let bytes = read_whole(&*self.vfs, path, CHUNKS.largest_file()).ok().flatten().unwrap_or_default();
+        let chunks = CHUNKS.decode(&bytes).ok().and_then(|payload| serde_json::from_slice::<Chunks>(payload).ok());
+        Ok(chunks.filter(Chunks::has_digests))
+    }
+
+    pub(super) fn write_chunks(&self, path: &Path, chunks: &Chunks) -> Result<(), StoreError> {
+        let payload = serde_json::to_vec(chunks).map_err(|error| StoreError::Internal(error.to_string()))?;
+        self.write_whole(path, &CHUNKS.encode(&payload))
+    }
+
+    fn mark_of(&self, path: &Path) -> Result<Mark, StoreError> {
+        let stat = self.vfs.stat(path).map_err(StoreError::io("looking at", path))?;
+        // Nanoseconds fit until the year 2554.
+        Ok(Mark { inode: stat.inode, size: stat.len, modified: stat.modified.as_nanos() as u64 })
+    }
+
+    pub(super) fn write_trusted(&self, trusted: &BTreeMap<Digest, Mark>) -> Result<(), StoreError> {
+        let payload = serde_json::to_vec(trusted).map_err(|error| StoreError::Internal(error.to_string()))?;
+        self.write_whole(&self.root.join("trusted"), &TRUSTED.encode(&payload))
+    }
+
+    pub(super) fn is_leased(&self, path: &Path) -> bool {
+        match self.vfs.open(path, Open::Read) {
+            // If nobody knows, it is.
+            Ok(file) => !file.try_lock(false).unwrap_or(false),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// Reads a chunk. `false` if the file ends before it does.
+pub(super) fn read_chunk(file: &dyn VfsFile, chunks: &Chunks, index: usize, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    let (start, length) = chunks.range(index);
+    // At most 1 MiB.
+    buffer.resize(length as usize, 0);
+    Ok(file.read_at(start, buffer)? == buffer.len())
+}

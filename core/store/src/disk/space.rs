@@ -1,0 +1,310 @@
+//! Space: what is used, what nobody needs, what goes when the budget is spent.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Disk, Inner, lock, remove_folder};
+use crate::{Digest, ModelId, Slot, StoreError};
+
+/// What the store uses, in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Every object.
+    pub objects: Vec<ObjectUsage>,
+    /// Of files that are being put together: what they will have.
+    pub staging: u64,
+    /// Of damaged files.
+    pub quarantine: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// What one object uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectUsage {
+    /// Which.
+    pub digest: Digest,
+    /// The file and its table.
+    pub bytes: u64,
+    /// What is derived from it.
+    pub panels: u64,
+    /// Whether a slot names it.
+    pub is_used: bool,
+}
+
+/// How much the store may use.
+#[derive(Debug, Clone)]
+pub struct EvictPolicy {
+    /// Bytes that the store may have in all.
+    pub budget: u64,
+    /// Bytes that must be free on the disk afterwards, besides `need`.
+    pub keep_free: u64,
+    /// Once something goes, this share of the budget is freed beyond what is needed, so that the next download does
+    /// not evict again at once.
+    pub hysteresis: f64,
+    /// Bytes that are about to come, besides what is being put together already: that is counted as it will be.
+    pub need: u64,
+    /// Models that stay: the one that is asked for, those that are open.
+    pub keep: Vec<ModelId>,
+}
+
+/// What went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Models that are not installed any more.
+    pub models: Vec<ModelId>,
+    /// Models that lost the release to go back to.
+    pub previous: Vec<ModelId>,
+    /// Bytes.
+    pub freed: u64,
+}
+
+impl Disk {
+    /// What is used.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let _names = lock(&self.inner.names);
+        let marked = Self::marked(&self.read_slots()?.0);
+        self.inner.usage(&marked)
+    }
+
+    /// Removes what nobody needs: objects that no slot names, staging that nobody has touched for `age`, quarantine.
+    /// Objects finished since the store was opened wait for their slot, and others of nobody for `age` too. `now` is
+    /// the time since 1970. Gives the bytes that are free again.
+    ///
+    /// While a slot cannot be read, no object goes: nobody knows what it needs.
+    pub fn gc(&self, now: Duration, age: Duration) -> Result<u64, StoreError> {
+        let _names = lock(&self.inner.names);
+        let (slots, damaged) = self.read_slots()?;
+        let marked = Self::marked(&slots);
+        let old = |path: &Path| {
+            let stat = self.inner.vfs.stat(path);
+            // A time in the future is a clock that was set back.
+            stat.is_ok_and(|stat| stat.modified + age <= now || stat.modified > now + Duration::from_secs(86_400))
+        };
+        let mut freed = self.inner.clear_quarantine()?;
+        if damaged.is_empty() {
+            for object in self.inner.usage(&marked)?.objects {
+                if !object.is_used && old(&self.inner.object_path(&object.digest)) {
+                    freed += self.inner.remove_object(&object.digest)?;
+                }
+            }
+        }
+        let staging = self.inner.root.join("staging");
+        for digest in self.staged()? {
+            let folder = staging.join(digest.to_string());
+            let data = folder.join("data");
+            let touched = if self.inner.vfs.stat(&data).is_ok() { data } else { folder.clone() };
+            // A damaged object's repair is not for the collector: its slot still names it.
+            if !marked.contains(&digest) && old(&touched) {
+                freed += self.inner.remove_staging(&digest)?;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Makes room: after it, the store has at most the budget with what is needed, and the disk that much space free
+    /// with it. First goes what nobody needs, then releases to go back to, then whole models, the longest unused first;
+    /// never one that is pinned, leased, or to be kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if there is not enough that may go. Nothing went then that the budget did not ask for.
+    pub fn evict(&self, policy: &EvictPolicy) -> Result<Evicted, StoreError> {
+        let _names = lock(&self.inner.names);
+        let (mut slots, damaged) = self.read_slots()?;
+        let mut room = Room::of(self, policy, &Self::marked(&slots))?;
+        let mut evicted = Evicted::default();
+        if room.is_enough() {
+            return Ok(evicted);
+        }
+        room.add((policy.budget as f64 * policy.hysteresis.clamp(0.0, 1.0)) as u64);
+        room.free(self.inner.clear_quarantine()?);
+        if damaged.is_empty() {
+            self.evict_unnamed(&slots, &mut room)?;
+            slots.sort_by_key(|slot| (slot.last_used, slot.id.clone()));
+            let may_go = |slot: &Slot| !slot.pinned && !policy.keep.contains(&slot.id);
+            for at in 0..slots.len() {
+                if !room.is_roomy() && may_go(&slots[at]) && slots[at].previous.is_some() {
+                    let gone: Vec<Digest> = digests(&slots[at].previous);
+                    if self.any_leased(&gone) {
+                        continue;
+                    }
+                    slots[at].previous = None;
+                    self.put_slot_locked(&mut slots[at])?;
+                    evicted.previous.push(slots[at].id.clone());
+                    self.evict_unnamed(&slots, &mut room)?;
+                }
+            }
+            for at in 0..slots.len() {
+                let gone: Vec<Digest> = slots[at].digests().collect();
+                if !room.is_roomy() && may_go(&slots[at]) && !gone.is_empty() && !self.any_leased(&gone) {
+                    slots[at].evicted();
+                    self.put_slot_locked(&mut slots[at])?;
+                    let marked = Self::marked(&slots);
+                    for digest in gone.iter().filter(|digest| !marked.contains(digest)) {
+                        // A repair that was interrupted: nobody needs it now.
+                        room.free(self.inner.remove_staging(digest)?);
+                    }
+                    evicted.models.push(slots[at].id.clone());
+                    self.evict_unnamed(&slots, &mut room)?;
+                }
+            }
+        }
+        evicted.freed = room.freed;
+        if room.is_enough() { Ok(evicted) } else { Err(room.error(policy)) }
+    }
+
+    fn any_leased(&self, digests: &[Digest]) -> bool {
+        digests.iter().any(|digest| self.is_leased(digest))
+    }
+
+    /// Removes objects that no slot names, as far as room is needed.
+    fn evict_unnamed(&self, slots: &[Slot], room: &mut Room) -> Result<(), StoreError> {
+        let marked = Self::marked(slots);
+        for object in self.inner.usage(&marked)?.objects {
+            if !object.is_used && !room.is_roomy() {
+                room.free(self.inner.remove_object(&object.digest)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn digests(release: &Option<crate::Release>) -> Vec<Digest> {
+    release.iter().flat_map(|release| release.files.iter().map(|file| file.sha256)).collect()
+}
+
+/// How much must still go.
+struct Room {
+    /// Bytes that must go, and bytes that should.
+    must: u64,
+    should: u64,
+    freed: u64,
+}
+
+impl Room {
+    fn of(disk: &Disk, policy: &EvictPolicy, marked: &BTreeSet<Digest>) -> Result<Self, StoreError> {
+        let used = disk.inner.usage(marked)?.total.saturating_add(policy.need);
+        let over = used.saturating_sub(policy.budget);
+        let floor = policy.keep_free.saturating_add(policy.need);
+        let lacking = floor.saturating_sub(disk.inner.free_space()?);
+        let must = over.max(lacking);
+        Ok(Self { must, should: must, freed: 0 })
+    }
+
+    fn add(&mut self, more: u64) {
+        self.should = self.should.saturating_add(more);
+    }
+
+    fn free(&mut self, bytes: u64) {
+        self.freed += bytes;
+    }
+
+    fn is_enough(&self) -> bool {
+        self.freed >= self.must
+    }
+
+    fn is_roomy(&self) -> bool {
+        self.freed >= self.should
+    }
+
+    fn error(&self, policy: &EvictPolicy) -> StoreError {
+        let have = policy.need.saturating_sub(self.must - self.freed);
+        StoreError::Full { what: "the model".to_owned(), need: policy.need.max(have + 1), have }
+    }
+}
+
+impl Inner {
+    fn usage(&self, marked: &BTreeSet<Digest>) -> Result<Usage, StoreError> {
+        let names = |folder: &str| {
+            let folder = self.root.join(folder);
+            let names = self.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
+            Ok::<_, StoreError>(names.into_iter().filter_map(|name| name.into_os_string().into_string().ok()))
+        };
+        let mut usage = Usage::default();
+        for digest in names("objects")?.filter_map(|name| name.parse::<Digest>().ok()) {
+            let bytes = self.size_of(&self.object_path(&digest)) + self.size_of(&self.chunks_path(&digest));
+            let panels = self.size_of_folder(&self.panels_path(&digest));
+            let is_used = marked.contains(&digest);
+            usage.objects.push(ObjectUsage { digest, bytes, panels, is_used });
+            usage.total += bytes + panels;
+        }
+        for digest in names("staging")?.filter_map(|name| name.parse::<Digest>().ok()) {
+            // As large as it was planned, also if little of it is there yet.
+            usage.staging += self.size_of_folder(&self.staging_path(&digest)).max(self.planned(&digest));
+        }
+        for name in names("quarantine")? {
+            usage.quarantine += self.size_of(&self.root.join("quarantine").join(name));
+        }
+        usage.total += usage.staging + usage.quarantine;
+        usage.objects.sort_by_key(|object| object.digest);
+        Ok(usage)
+    }
+
+    fn planned(&self, digest: &Digest) -> u64 {
+        use super::checked::PLAN;
+        let path = self.staging_path(digest).join("plan");
+        let bytes = super::read_whole(&*self.vfs, &path, PLAN.largest_file()).ok().flatten().unwrap_or_default();
+        let plan = PLAN.decode(&bytes).ok().and_then(|payload| serde_json::from_slice::<crate::FilePlan>(payload).ok());
+        plan.map_or(0, |plan| plan.size.min(crate::plan::LARGEST_FILE))
+    }
+
+    fn size_of(&self, path: &Path) -> u64 {
+        self.vfs.stat(path).map_or(0, |stat| stat.len)
+    }
+
+    fn size_of_folder(&self, folder: &Path) -> u64 {
+        let names = self.vfs.read_dir(folder).unwrap_or_default();
+        names.iter().map(|name| self.size_of(&folder.join(name))).sum()
+    }
+
+    /// Removes an object with all that belongs to it, unless somebody reads it or it waits for its slot.
+    fn remove_object(&self, digest: &Digest) -> Result<u64, StoreError> {
+        let (path, table, panels) = (self.object_path(digest), self.chunks_path(digest), self.panels_path(digest));
+        if lock(&self.held).contains(digest) || self.is_leased(&path) {
+            return Ok(0);
+        }
+        let freed = self.size_of(&path) + self.size_of(&table) + self.size_of_folder(&panels);
+        self.remove_file(&path)?;
+        self.remove_file(&table)?;
+        remove_folder(&*self.vfs, &panels).map_err(StoreError::io("removing", &panels))?;
+        self.sync_dir(&self.root.join("objects"))?;
+        if lock(&self.trusted).remove(digest).is_some() {
+            self.write_trusted(&lock(&self.trusted))?;
+        }
+        Ok(freed)
+    }
+
+    /// Removes what has arrived of a file, unless somebody is putting it together. Gives the bytes that it was counted
+    /// as.
+    fn remove_staging(&self, digest: &Digest) -> Result<u64, StoreError> {
+        let open = lock(&self.open);
+        if open.contains(digest) {
+            return Ok(0);
+        }
+        let folder = self.staging_path(digest);
+        let freed = self.size_of_folder(&folder).max(self.planned(digest));
+        remove_folder(&*self.vfs, &folder).map_err(StoreError::io("removing", &folder))?;
+        Ok(freed)
+    }
+
+    /// Empties quarantine of what nobody reads and nothing is taken from any more.
+    fn clear_quarantine(&self) -> Result<u64, StoreError> {
+        let folder = self.root.join("quarantine");
+        let names = self.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
+        let mut freed = 0;
+        for name in names.iter().filter_map(|name| name.to_str()) {
+            let path = folder.join(name);
+            let digest = name.strip_suffix(".chunks").unwrap_or(name).parse::<Digest>().ok();
+            let is_needed = digest.is_some_and(|digest| {
+                // A repair that is not done still takes from it.
+                lock(&self.open).contains(&digest) || self.vfs.stat(&self.staging_path(&digest)).is_ok()
+            });
+            if !is_needed && !self.is_leased(&path) {
+                freed += self.size_of(&path);
+                self.remove_file(&path)?;
+            }
+        }
+        Ok(freed)
+    }
+}

@@ -1,0 +1,356 @@
+//! The folder of the store on a real file system: opening, staging, finishing, resuming, verifying, repairing, leasing.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use inkling_base::CancelToken;
+use inkling_store::disk::Settings;
+use inkling_store::{Chunks, Digest, Disk, FilePlan, Landing, ModelId, Slot, StoreError, SystemVfs};
+
+const CHUNK: usize = 4096;
+
+fn settings() -> Settings {
+    Settings { checkpoint_bytes: 8 * CHUNK as u64, keep_free: 0, ..Settings::default() }
+}
+
+fn open(root: &Path) -> Disk {
+    Disk::open_with(Arc::new(SystemVfs), root, settings()).unwrap()
+}
+
+/// Bytes that look random, the same for each seed.
+fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let blocks = (0_u64..).flat_map(|at| Digest::of(&[seed.to_le_bytes(), at.to_le_bytes()].concat()).0);
+    blocks.take(len).collect()
+}
+
+fn plan(bytes: &[u8], digests: bool) -> FilePlan {
+    let ends = (1..=bytes.len().div_ceil(CHUNK)).map(|index| (index * CHUNK).min(bytes.len()) as u64).collect();
+    let known = if digests { bytes.chunks(CHUNK).map(Digest::of).collect() } else { Vec::new() };
+    let chunks = Chunks::new(bytes.len() as u64, ends, known).unwrap();
+    FilePlan { sha256: Digest::of(bytes), size: bytes.len() as u64, chunks }
+}
+
+fn put(staging: &dyn Landing, bytes: &[u8], index: usize) -> Result<(), StoreError> {
+    let (start, length) = staging.plan().chunks.range(index);
+    staging.put(index, &bytes[start as usize..(start + length) as usize])
+}
+
+fn install(disk: &Disk, bytes: &[u8]) -> Digest {
+    let staging = disk.stage(&plan(bytes, true)).unwrap();
+    staging.missing().into_iter().for_each(|index| put(&staging, bytes, index).unwrap());
+    staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap().digest
+}
+
+#[test]
+fn a_file_arrives_and_is_verified() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    for (seed, digests) in [(1, true), (2, false)] {
+        let content = bytes(seed, 37 * CHUNK + 5);
+        let plan = plan(&content, digests);
+        let staging = disk.stage(&plan).unwrap();
+        assert!(matches!(disk.stage(&plan), Err(StoreError::InUse { .. })));
+        assert_eq!(staging.missing().len(), 38);
+        assert!(matches!(staging.finish(&CancelToken::new(), &mut |_, _| {}), Err(StoreError::Invalid { .. })));
+        std::thread::scope(|scope| {
+            for part in 0..4 {
+                let (staging, content) = (&staging, &content);
+                scope.spawn(move || {
+                    (0..38).rev().filter(|i| i % 4 == part).for_each(|i| put(staging, content, i).unwrap())
+                });
+            }
+        });
+        let mut told = Vec::new();
+        let object = staging.finish(&CancelToken::new(), &mut |done, all| told.push((done, all))).unwrap();
+        assert_eq!(told.last(), Some(&(plan.size, plan.size)));
+        assert_eq!(std::fs::read(&object.path).unwrap(), content);
+        assert_eq!(disk.object(&plan.sha256).unwrap().unwrap(), object);
+        assert_eq!(disk.chunks(&plan.sha256).unwrap(), self::plan(&content, true).chunks);
+        assert!(disk.staged().unwrap().is_empty() && disk.stage(&plan).is_err());
+        assert!(!disk.trusts(&plan.sha256));
+        assert_eq!(disk.verify(&plan.sha256, &CancelToken::new(), &mut |_, _| {}).unwrap(), []);
+        assert!(disk.trusts(&plan.sha256));
+    }
+}
+
+#[test]
+fn damaged_chunks_do_not_land() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(1, 3 * CHUNK);
+    let staging = disk.stage(&plan(&content, true)).unwrap();
+    assert!(matches!(staging.put(1, &content[..CHUNK]), Err(StoreError::Damaged { chunk: 1, .. })));
+    assert!(matches!(staging.put(3, &content[..CHUNK]), Err(StoreError::Invalid { .. })));
+    assert!(matches!(staging.put(0, &content[..CHUNK - 1]), Err(StoreError::Invalid { .. })));
+    assert_eq!(staging.missing(), [0, 1, 2]);
+}
+
+#[test]
+fn a_whole_that_is_wrong_never_becomes_an_object() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(1, 9 * CHUNK);
+    let sent = bytes(2, 9 * CHUNK);
+    let staging = disk.stage(&plan(&content, false)).unwrap();
+    (0..9).for_each(|index| put(&staging, &sent, index).unwrap());
+    let finish = || staging.finish(&CancelToken::new(), &mut |_, _| {});
+    assert!(matches!(finish(), Err(StoreError::WrongDigest { got, .. }) if got == Digest::of(&sent)));
+    assert_eq!(staging.missing().len(), 9);
+    // Damage on this disk costs only the chunk.
+    (0..9).for_each(|index| put(&staging, &content, index).unwrap());
+    let data = root.path().join(format!("v1/staging/{}/data", Digest::of(&content)));
+    let mut damaged = content.clone();
+    damaged[5 * CHUNK] ^= 1;
+    std::thread::sleep(std::time::Duration::from_millis(100)); // The thread has hashed the good bytes by now.
+    drop(staging);
+    std::fs::write(&data, &damaged).unwrap();
+    let staging = disk.stage(&plan(&content, false)).unwrap();
+    let finish = || staging.finish(&CancelToken::new(), &mut |_, _| {});
+    if staging.missing().is_empty() {
+        assert!(matches!(finish(), Err(StoreError::WrongDigest { .. })));
+    }
+    assert_eq!(staging.missing(), [5]);
+    put(&staging, &content, 5).unwrap();
+    finish().unwrap();
+}
+
+#[test]
+fn a_download_goes_on_where_it_was() {
+    let root = tempfile::tempdir().unwrap();
+    let content = bytes(1, 30 * CHUNK);
+    for digests in [true, false] {
+        let plan = plan(&content, digests);
+        {
+            let disk = open(root.path());
+            let staging = disk.stage(&plan).unwrap();
+            (0..11).for_each(|index| put(&staging, &content, index).unwrap());
+        }
+        let disk = open(root.path());
+        assert_eq!(disk.stage(&plan).unwrap().missing(), (11..30).collect::<Vec<_>>());
+        // Without the record nothing is believed.
+        std::fs::write(disk.folder().join(format!("staging/{}/have", plan.sha256)), b"?").unwrap();
+        assert_eq!(disk.stage(&plan).unwrap().missing().len(), 30);
+        disk.discard(&plan.sha256).unwrap();
+    }
+}
+
+#[test]
+fn another_cut_keeps_what_it_can() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(1, 20 * CHUNK);
+    let staging = disk.stage(&plan(&content, false)).unwrap();
+    (0..10).for_each(|index| put(&staging, &content, index).unwrap());
+    drop(staging);
+    // The same cut with digests, then one of twice the size.
+    let known = plan(&content, true);
+    assert_eq!(disk.stage(&known).unwrap().missing(), (10..20).collect::<Vec<_>>());
+    let ends = (1..=10).map(|index| (index * 2 * CHUNK) as u64).collect();
+    let digests = content.chunks(2 * CHUNK).map(Digest::of).collect();
+    let wide = FilePlan { chunks: Chunks::new(known.size, ends, digests).unwrap(), ..known.clone() };
+    assert_eq!(disk.stage(&wide).unwrap().missing(), [5, 6, 7, 8, 9]);
+    assert_eq!(disk.stage(&plan(&content, false)).unwrap().missing().len(), 20);
+}
+
+#[test]
+fn unchanged_chunks_come_from_what_is_installed() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let old = bytes(1, 40 * CHUNK);
+    let old_digest = install(&disk, &old);
+    let mut new = old.clone();
+    new[7 * CHUNK + 3] ^= 1;
+    new.extend_from_slice(b"more");
+    let staging = disk.stage(&plan(&new, true)).unwrap();
+    assert_eq!(staging.take_from(&[Digest::of(b"?"), old_digest], &CancelToken::new()).unwrap(), 39 * CHUNK as u64);
+    assert_eq!(staging.missing(), [7, 40]);
+    [7, 40].into_iter().for_each(|index| put(&staging, &new, index).unwrap());
+    let object = staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
+    assert_eq!(std::fs::read(object.path).unwrap(), new);
+}
+
+#[test]
+fn files_from_elsewhere_are_taken_in_segments() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(&root.path().join("store"));
+    let content = bytes(1, 10 * CHUNK + 100);
+    let staging = disk.stage(&plan(&content, true)).unwrap();
+    let segment = root.path().join("segment");
+    std::fs::write(&segment, &content[CHUNK + 10..5 * CHUNK]).unwrap();
+    let taken = staging.put_file(&segment, CHUNK as u64 + 10, &CancelToken::new(), &mut |_| {}).unwrap();
+    assert_eq!((taken, staging.missing()), (3 * CHUNK as u64, vec![0, 1, 5, 6, 7, 8, 9, 10]));
+    let mut wrong = content.clone();
+    wrong[6 * CHUNK] ^= 1;
+    std::fs::write(&segment, &wrong).unwrap();
+    staging.put_file(&segment, 0, &CancelToken::new(), &mut |_| {}).unwrap();
+    assert_eq!(staging.missing(), [6]);
+    assert!(matches!(staging.put_file(&segment, u64::MAX, &CancelToken::new(), &mut |_| {}), Ok(0)));
+}
+
+#[test]
+fn damage_is_located_and_only_it_is_fetched_again() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(1, 25 * CHUNK);
+    let digest = install(&disk, &content);
+    let lease = disk.lease(&digest).unwrap();
+    let reader = std::fs::File::open(lease.path()).unwrap();
+    let mut damaged = content.clone();
+    damaged[12 * CHUNK + 7] ^= 16;
+    std::fs::write(lease.path(), &damaged).unwrap();
+    let bad = disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap();
+    assert_eq!(bad.iter().map(|bad| (bad.index, bad.failing_storage)).collect::<Vec<_>>(), [(12, false)]);
+    let staging = disk.begin_repair(&digest, &bad, &CancelToken::new()).unwrap();
+    assert_eq!(disk.object(&digest).unwrap(), None);
+    assert_eq!(staging.missing(), [12]);
+    drop(staging);
+    // Interrupted, and gone on with by somebody who knows no digests of chunks.
+    drop(disk);
+    let disk = open(root.path());
+    let staging = disk.stage(&plan(&content, false)).unwrap();
+    assert_eq!(staging.missing(), [12]);
+    put(&staging, &content, 12).unwrap();
+    let object = staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
+    assert_eq!(std::fs::read(&object.path).unwrap(), content);
+    // The reader keeps the file that it has.
+    assert_eq!(std::io::read_to_string(std::io::Read::take(reader, 0)).unwrap(), "");
+    assert!(disk.usage().unwrap().quarantine > content.len() as u64);
+    drop((lease, staging));
+    disk.gc(std::time::Duration::ZERO, std::time::Duration::from_secs(3600)).unwrap();
+    assert_eq!(disk.usage().unwrap().quarantine, 0);
+}
+
+#[test]
+fn a_lost_table_is_made_again() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(1, 3 << 20);
+    let digest = install(&disk, &content);
+    let table = root.path().join(format!("v1/objects/{digest}.chunks"));
+    let before = std::fs::read(&table).unwrap();
+    std::fs::write(&table, &before[..before.len() - 1]).unwrap();
+    assert_eq!(disk.chunks(&digest).unwrap().len(), 3);
+    assert_eq!(disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap(), []);
+    std::fs::remove_file(&table).unwrap();
+    std::fs::write(disk.object(&digest).unwrap().unwrap().path, b"x").unwrap();
+    assert!(matches!(disk.chunks(&digest), Err(StoreError::WrongDigest { .. })));
+    assert_eq!(disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap().len(), 1);
+}
+
+#[test]
+fn slots_and_states_survive_the_loss_of_a_copy() {
+    let root = tempfile::tempdir().unwrap();
+    let id: ModelId = "a.model".parse().unwrap();
+    let install_id = {
+        let disk = open(root.path());
+        let mut slot = Slot::new(id.clone(), "somewhere");
+        disk.put_slot(&mut slot).unwrap();
+        let mut stale = slot.clone();
+        slot.pinned = true;
+        disk.put_slot(&mut slot).unwrap();
+        assert!(matches!(disk.put_slot(&mut stale), Err(StoreError::InUse { .. })));
+        disk.put_state("root.keys", b"one").unwrap();
+        disk.put_state("root.keys", b"two").unwrap();
+        assert!(disk.put_state("../x", b"").is_err());
+        disk.install_id()
+    };
+    for file in ["slots/a.model.slot", "slots/a.model.copy", "trust/root.keys.state", "trust/root.keys.copy", "STORE"] {
+        let path = root.path().join("v1").join(file);
+        let good = std::fs::read(&path).unwrap();
+        for damaged in [None, Some(&good[1..]), Some(&b""[..])] {
+            match damaged {
+                None => std::fs::remove_file(&path).unwrap(),
+                Some(bytes) => std::fs::write(&path, bytes).unwrap(),
+            }
+            let disk = open(root.path());
+            assert!(disk.slot(&id).unwrap().unwrap().pinned);
+            assert_eq!(disk.state("root.keys").unwrap().unwrap(), b"two");
+            assert_eq!(disk.install_id(), install_id);
+            assert_eq!(std::fs::read(&path).unwrap(), good, "{file}");
+        }
+    }
+    let disk = open(root.path());
+    for file in ["slots/a.model.slot", "slots/a.model.copy"] {
+        std::fs::write(root.path().join("v1").join(file), b"?").unwrap();
+    }
+    assert!(matches!(disk.slot(&id), Err(StoreError::Damaged { .. })));
+    assert_eq!((disk.slots().unwrap().len(), disk.damaged_slots().unwrap()), (0, vec![id.clone()]));
+    assert!(disk.remove_slot(&id).unwrap() && disk.slot(&id).unwrap().is_none());
+}
+
+#[test]
+fn what_is_no_store_is_said_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let try_open = |path: &Path| Disk::open(Arc::new(SystemVfs), path);
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"mine").unwrap();
+    assert!(matches!(try_open(&file), Err(StoreError::NoStore { .. })));
+    assert!(matches!(try_open(&file.join("x")), Err(StoreError::NoStore { .. })));
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    let later = folder.path().join("later");
+    std::fs::create_dir_all(later.join("v2")).unwrap();
+    assert!(matches!(try_open(&later), Err(StoreError::NoStore { why, .. }) if why.contains("v2")));
+    assert!(!later.join("v1").exists());
+    let store = folder.path().join("store");
+    let disk = try_open(&store).unwrap();
+    assert!(
+        matches!(try_open(&store), Err(StoreError::Locked { by, .. }) if by.contains(&std::process::id().to_string()))
+    );
+    drop(disk);
+    try_open(&store).unwrap();
+}
+
+#[test]
+fn leased_pinned_and_needed_models_stay() {
+    use inkling_store::disk::EvictPolicy;
+    use inkling_store::{Release, ReleaseFile, Role};
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let ids: Vec<ModelId> = ["a", "b", "c", "d"].map(|id| id.parse().unwrap()).to_vec();
+    let mut digests = Vec::new();
+    for (at, id) in ids.iter().enumerate() {
+        let content = bytes(at as u64, 10 * CHUNK);
+        let sha256 = install(&disk, &content);
+        let file = ReleaseFile {
+            role: Role::Weights,
+            name: "w".to_owned(),
+            required: true,
+            size: content.len() as u64,
+            sha256,
+            sealed: None,
+        };
+        let release = serde_json::from_value::<Release>(serde_json::json!({ "number": 1, "files": [file] })).unwrap();
+        let (slot, _) = disk
+            .change_slot(id, |slot| {
+                slot.last_used = at as u64;
+                slot.pinned = at == 1;
+                Ok(slot.offer(release, false)?)
+            })
+            .unwrap();
+        assert!(slot.generation > 0);
+        digests.push(sha256);
+    }
+    std::fs::write(disk.panels(&digests[2]).unwrap().join("panels"), [0; 9999]).unwrap();
+    let lease = disk.lease(&digests[0]).unwrap();
+    assert!(disk.is_leased(&digests[0]) && !disk.is_leased(&digests[1]));
+    let policy = EvictPolicy { budget: 1, keep_free: 0, hysteresis: 0.1, need: 0, keep: vec![ids[3].clone()] };
+    assert!(matches!(disk.evict(&policy), Err(StoreError::Full { .. })));
+    let there: Vec<bool> = digests.iter().map(|digest| disk.object(digest).unwrap().is_some()).collect();
+    assert_eq!(there, [true, true, false, true]);
+    assert!(!disk.folder().join(format!("panels/{}", digests[2])).exists());
+    assert!(disk.slot(&ids[2]).unwrap().unwrap().chosen().is_none());
+    drop(lease);
+    let roomy = EvictPolicy { budget: 1 << 40, need: 1 << 20, ..policy.clone() };
+    assert_eq!(disk.evict(&roomy).unwrap(), Default::default());
+    assert!(disk.evict(&policy).is_err());
+    assert!(disk.object(&digests[0]).unwrap().is_none());
+    assert!(matches!(disk.lease(&digests[0]), Err(StoreError::NotFound { .. })));
+    // What nobody names goes with the collection, once it is old.
+    disk.remove_slot(&ids[3]).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    assert_eq!(disk.gc(now, hour).unwrap(), 0);
+    assert!(disk.gc(now + 2 * hour, hour).unwrap() > 0);
+    assert!(disk.object(&digests[3]).unwrap().is_none() && disk.object(&digests[1]).unwrap().is_some());
+}
