@@ -19,6 +19,7 @@
 //! | [`trust`] | what was accepted, and what is therefore refused |
 //! | [`rollout`] | which release a device gets |
 //! | [`seal`] | files that are encrypted at rest |
+//! | [`publish`] | the publisher's side: a folder for any static server |
 //! | [`error`] | [`StoreError`] |
 
 pub mod chunking;
@@ -31,6 +32,7 @@ pub mod landing;
 pub mod manifest;
 pub mod piece;
 pub mod plan;
+pub mod publish;
 pub mod release;
 pub mod rollout;
 pub mod seal;
