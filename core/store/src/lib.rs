@@ -20,6 +20,9 @@
 //! | [`rollout`] | which release a device gets |
 //! | [`seal`] | files that are encrypted at rest |
 //! | [`publish`] | the publisher's side: a folder for any static server |
+//! | [`source`](mod@source) | [`Source`]: where a model comes from |
+//! | [`net`] | [`Net`]: resolves, fetches, tries again |
+//! | `http` | a transport for desktops (feature `http`) |
 //! | [`error`] | [`StoreError`] |
 
 pub mod chunking;
@@ -27,9 +30,12 @@ pub mod digest;
 pub mod disk;
 pub mod download;
 pub mod error;
+#[cfg(all(feature = "http", not(any(target_os = "ios", target_os = "android"))))]
+pub mod http;
 pub mod id;
 pub mod landing;
 pub mod manifest;
+pub mod net;
 pub mod piece;
 pub mod plan;
 pub mod publish;
@@ -37,6 +43,7 @@ pub mod release;
 pub mod rollout;
 pub mod seal;
 pub mod slot;
+pub mod source;
 pub mod transport;
 pub mod trust;
 pub mod vfs;
@@ -47,11 +54,20 @@ pub use download::{DownloadEvent, Transfer, WaitReason};
 pub use error::StoreError;
 pub use id::{ModelId, NoModelId};
 pub use landing::Landing;
+pub use net::Net;
+pub use net::control::{Control, Gate};
+pub use net::fetch::Traffic;
+pub use net::hub::Resolved;
+pub use net::meter::Meter;
+pub use net::open::Address;
+pub use net::options::NetOptions;
+pub use net::segment::{Segment, plan_segments, segment_request};
 pub use piece::{FetchError, fetch_piece};
 pub use plan::{CHUNK, Chunks, FilePlan};
 pub use release::{Golden, Release, ReleaseFile, Role};
 pub use seal::KeyProvider;
 pub use slot::Slot;
+pub use source::{HubFile, Source};
 pub use transport::{Body, Request, Response, Transport, TransportError};
 pub use trust::TrustState;
 pub use vfs::{Open, Stat, SystemVfs, Vfs, VfsFile};

@@ -47,6 +47,26 @@ pub enum FetchError {
         /// Bytes of the range.
         need: u64,
     },
+    /// The file at the address is no longer the one that was begun.
+    #[error("the file has changed at its server ({what})")]
+    Changed {
+        /// What shows it.
+        what: String,
+    },
+    /// A connection over which almost nothing came.
+    #[error("only {bytes} bytes came in {seconds} s")]
+    Stalled {
+        /// Bytes.
+        bytes: u64,
+        /// Seconds.
+        seconds: u64,
+    },
+    /// More than is taken from where this comes from.
+    #[error("it has more than the {limit} bytes that are taken")]
+    TooLarge {
+        /// The most that is taken.
+        limit: u64,
+    },
     /// A request that makes no sense.
     #[error("length: {length} bytes is not possible: 1 to {LARGEST_PIECE}, and the range must end below 2^64")]
     Length {
@@ -63,7 +83,9 @@ impl Classify for FetchError {
             Self::Status { status } => matches!(status, 408 | 425 | 429 | 500..),
             // A connection that broke off politely. Too many bytes, though, come again.
             Self::WrongLength { have, need } => have < need,
+            Self::Stalled { .. } => true,
             Self::NotPartial | Self::WrongRange { .. } | Self::Encoded { .. } => false,
+            Self::Changed { .. } | Self::TooLarge { .. } => false,
         };
         ErrorKind::Network { retryable, why: self.to_string() }
     }
@@ -117,13 +139,17 @@ pub fn fetch_piece(
 
 /// Whether a `Content-Range` names these bytes, of a file that holds them.
 fn is_range(text: &str, from: u64, to: u64) -> bool {
-    let named = || {
-        let (range, size) = text.trim().strip_prefix("bytes ")?.trim().split_once('/')?;
-        let (first, last) = range.split_once('-')?;
-        let holds = size == "*" || size.parse::<u64>().ok()? > to;
-        Some(holds && first.parse::<u64>().ok()? == from && last.parse::<u64>().ok()? == to)
-    };
-    named().unwrap_or(false)
+    content_range(text)
+        .is_some_and(|(first, last, size)| (first, last) == (from, to) && size.is_none_or(|size| size > to))
+}
+
+/// First and last byte that a `Content-Range` names, and the size of the whole if it does.
+pub(crate) fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let (range, size) = text.trim().strip_prefix("bytes ")?.trim().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let size = if size == "*" { None } else { Some(number(size)?) };
+    Some((number(first)?, number(last)?, size))
 }
 
 #[cfg(test)]

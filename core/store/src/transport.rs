@@ -50,6 +50,20 @@ pub trait Transport: Send + Sync {
 pub trait Body: Send {
     /// Waits for bytes and returns at most `limit` of them; none at the end.
     fn read(&mut self, limit: usize) -> Result<Vec<u8>, TransportError>;
+
+    /// Waits for bytes, puts them at the beginning of `buffer` and says how many they are; 0 at the end. For transports
+    /// that can do without the copy that [`read`](Body::read) makes.
+    fn read_into(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError> {
+        let bytes = self.read(buffer.len())?;
+        match buffer.get_mut(..bytes.len()) {
+            Some(place) => place.copy_from_slice(&bytes),
+            None => {
+                let why = format!("the transport gave {} bytes where {} were asked for", bytes.len(), buffer.len());
+                return Err(TransportError { why, retryable: false });
+            }
+        }
+        Ok(bytes.len())
+    }
 }
 
 /// Why there was no answer, or only a part of it.
