@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::GgufError;
 use crate::limits;
-use crate::map::{FileIdentity, MappedFile, Source};
+use crate::map::{AlignedBytes, FileIdentity, MappedFile, Source};
 use crate::metadata::Metadata;
 use crate::parse::{ParsedPart, parse_part};
 use crate::split::{PartName, SplitKeys, part_path};
@@ -83,6 +83,11 @@ impl Gguf {
     /// A model in a buffer, which is copied once unless it is aligned like a mapping.
     pub fn from_vec(bytes: Vec<u8>) -> Result<Self, GgufError> {
         Self::from_memory(Source::from_vec(bytes))
+    }
+
+    /// A model in a buffer that is aligned like a mapping, and is not copied.
+    pub fn from_aligned(bytes: AlignedBytes) -> Result<Self, GgufError> {
+        Self::from_memory(Source::from_aligned(bytes))
     }
 
     fn from_memory(source: Source) -> Result<Self, GgufError> {

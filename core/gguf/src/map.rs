@@ -126,6 +126,40 @@ impl MappedFile {
     }
 }
 
+/// A buffer for a model that is made in memory, as by decrypting it: aligned like a mapping, so that
+/// [`Gguf::from_aligned`](crate::Gguf::from_aligned) needs no second copy.
+#[derive(Debug)]
+pub struct AlignedBytes {
+    /// The bytes are `buffer[start..]`.
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl AlignedBytes {
+    /// So many zeros. The system gives their memory as they are written.
+    pub fn zeroed(len: usize) -> Self {
+        let mut buffer = vec![0; len + BASE_ALIGNMENT - 1];
+        // Truncating does not move it.
+        let start = buffer.as_ptr().addr().wrapping_neg() % BASE_ALIGNMENT;
+        buffer.truncate(start + len);
+        Self { buffer, start }
+    }
+}
+
+impl std::ops::Deref for AlignedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+}
+
+impl std::ops::DerefMut for AlignedBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..]
+    }
+}
+
 /// The bytes of a model file.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -163,6 +197,11 @@ impl Source {
     /// A buffer; copied only when it is not aligned.
     pub(crate) fn from_vec(buffer: Vec<u8>) -> Self {
         if is_aligned(&buffer) { Self::Owned { buffer, start: 0 } } else { Self::aligned_copy(&buffer) }
+    }
+
+    /// A buffer that is aligned already.
+    pub(crate) fn from_aligned(bytes: AlignedBytes) -> Self {
+        Self::Owned { buffer: bytes.buffer, start: bytes.start }
     }
 
     fn aligned_copy(bytes: &[u8]) -> Self {
@@ -218,6 +257,14 @@ mod tests {
             let source = Source::from_vec(buffer.split_off(skip));
             assert!(is_aligned(source.bytes()));
             assert_eq!((source.bytes().len(), source.bytes()[0]), (200, 7));
+        }
+        for len in [0, 1, 63, 64, 1 << 20] {
+            let mut bytes = AlignedBytes::zeroed(len);
+            bytes.iter_mut().for_each(|byte| *byte += 5);
+            let place = bytes.as_ptr();
+            let source = Source::from_aligned(bytes);
+            assert!(is_aligned(source.bytes()) && source.bytes().as_ptr() == place);
+            assert_eq!(source.bytes(), vec![5; len]);
         }
         static BYTES: [u8; 256] = [3; 256];
         for skip in 0..BASE_ALIGNMENT {
