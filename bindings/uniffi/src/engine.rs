@@ -4,10 +4,10 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use inkling::{CancelToken, Engine, EngineConfig, LoadOptions, ModelInfo, ModelSource, WeightCache};
+use inkling::{CancelToken, Engine, EngineConfig, Model, ModelInfo, ModelSource, WeightCache};
 
 use crate::guard::{guard, guard_poll};
-use crate::{FfiConditions, FfiError, FfiLoadOptions, FfiModel, FfiModelInfo, FfiSignals};
+use crate::{FfiConditions, FfiError, FfiLoadOptions, FfiModel, FfiModelInfo, FfiOrigin, FfiSignals};
 
 /// Where packed weights are kept.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
@@ -81,36 +81,49 @@ impl FfiEngine {
     ) -> Result<Arc<FfiLoad>, FfiError> {
         guard(|| {
             let options = options.into_options()?;
-            let load = Arc::new(FfiLoad { cancel: CancelToken::new(), state: Arc::default() });
-            let (engine, state, cancel) = (Arc::clone(&self.0), Arc::clone(&load.state), load.cancel.clone());
-            let work = move || {
-                let outcome = guard(|| run(&engine, ModelSource::file(path), options, &cancel, progress.as_deref()));
-                // First everything that was borrowed for the load, then the word that it is over.
-                drop((engine, progress));
-                state.settle(outcome);
-            };
-            let thread = std::thread::Builder::new().name("inkling-load".to_owned()).spawn(work);
-            thread.map_err(|error| FfiError::internal(format!("no thread to load on: {error}")))?;
-            Ok(load)
+            let engine = Arc::clone(&self.0);
+            start_load(progress, move |cancel, tell| {
+                Ok((engine.load_cancellable(ModelSource::file(&path), options.clone(), cancel, tell)?, None))
+            })
         })
     }
 }
 
-fn run(
-    engine: &Engine,
-    source: ModelSource,
-    options: LoadOptions,
-    cancel: &CancelToken,
-    progress: Option<&dyn FfiProgress>,
-) -> Result<Arc<FfiModel>, FfiError> {
-    let tell = |fraction| {
-        if let Some(progress) = progress {
-            progress.loaded(fraction);
-        }
+impl FfiEngine {
+    pub(crate) fn inner(&self) -> &Engine {
+        &self.0
+    }
+}
+
+/// Loads on a thread of its own.
+pub(crate) fn start_load(
+    progress: Option<Arc<dyn FfiProgress>>,
+    load: impl Fn(&CancelToken, &dyn Fn(f32)) -> Result<(Model, Option<FfiOrigin>), FfiError> + Send + 'static,
+) -> Result<Arc<FfiLoad>, FfiError> {
+    let handle = Arc::new(FfiLoad { cancel: CancelToken::new(), state: Arc::default() });
+    let (state, cancel) = (Arc::clone(&handle.state), handle.cancel.clone());
+    let work = move || {
+        let outcome = guard(|| {
+            let tell = |fraction| {
+                if let Some(progress) = &progress {
+                    progress.loaded(fraction);
+                }
+            };
+            let (model, origin) = load(&cancel, &tell)?;
+            // A load that was cancelled in its last moment was cancelled all the same.
+            if cancel.is_cancelled() {
+                Err(inkling::ErrorKind::Cancelled.into())
+            } else {
+                Ok(FfiModel::new(model, origin))
+            }
+        });
+        // First everything that was borrowed for the load, then the word that it is over.
+        drop((load, progress));
+        state.settle(outcome);
     };
-    let model = engine.load_cancellable(source, options, cancel, tell)?;
-    // A load that was cancelled in its last moment was cancelled all the same.
-    if cancel.is_cancelled() { Err(inkling::ErrorKind::Cancelled.into()) } else { Ok(FfiModel::new(model)) }
+    let thread = std::thread::Builder::new().name("inkling-load".to_owned()).spawn(work);
+    thread.map_err(|error| FfiError::internal(format!("no thread to load on: {error}")))?;
+    Ok(handle)
 }
 
 /// A running load. Dropping it cancels it.

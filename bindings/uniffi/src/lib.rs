@@ -12,6 +12,7 @@
 //! | [`options`] | how to load and how to generate |
 //! | [`error`] | [`FfiError`]: the kinds of errors |
 //! | [`signals`] | [`FfiSignals`]: heat, battery, memory, as the platform tells them |
+//! | [`store`] | [`FfiStore`]: models by id, downloaded, verified, updated, undone |
 //! | [`transport`] | [`FfiTransport`]: the platform's HTTP |
 //! | [`java`] | how a JVM gets in: `JNI_OnLoad`, the application context |
 //! | [`log`] | [`init_logging`]: the engine's log goes where the app wants it |
@@ -35,6 +36,7 @@ pub mod model;
 pub mod options;
 pub mod session;
 pub mod signals;
+pub mod store;
 pub mod stream;
 pub mod transport;
 
@@ -46,7 +48,13 @@ pub use model::{FfiMemoryUse, FfiModel, FfiModelFacts, FfiModelInfo, FfiPrompt};
 pub use options::{FfiGenerationOptions, FfiLoadOptions, FfiLogitBias};
 pub use session::{FfiMessage, FfiSession};
 pub use signals::{
-    FfiBattery, FfiBatterySignal, FfiConditions, FfiFreeMemory, FfiHeat, FfiSignals, FfiThermal, FfiThermalSignal,
+    FfiBattery, FfiBatterySignal, FfiConditions, FfiFreeMemory, FfiHeat, FfiNetwork, FfiNetworkSignal, FfiSignals,
+    FfiThermal, FfiThermalSignal,
+};
+pub use store::{
+    FfiCatalog, FfiDamaged, FfiDownload, FfiDownloadEvent, FfiEnsureOptions, FfiFit, FfiGivenUp, FfiInstalled,
+    FfiKeyProvider, FfiOrigin, FfiPart, FfiSegments, FfiStore, FfiStoreOptions, FfiStoreServices, FfiStoreUsage,
+    FfiVerified, FfiWait,
 };
 pub use stream::FfiStream;
 pub use transport::{FfiBody, FfiHeader, FfiRequest, FfiResponse, FfiTransport, FfiTransportError, fetch_piece};

@@ -6,7 +6,7 @@ use inkling::{CompletionPrompt, Model, ModelInfo, SessionConfig};
 
 use crate::guard::guard;
 use crate::session::messages;
-use crate::{FfiError, FfiGenerationOptions, FfiMessage, FfiSession, FfiStream};
+use crate::{FfiError, FfiGenerationOptions, FfiMessage, FfiOrigin, FfiSession, FfiStream};
 
 /// What a file holds, without loading it.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
@@ -87,11 +87,11 @@ pub enum FfiPrompt {
 /// A loaded model. Its memory is free when the last handle of it, of its sessions and of its streams is gone, or after
 /// [`FfiModel::shut_down`].
 #[derive(Debug, uniffi::Object)]
-pub struct FfiModel(Model);
+pub struct FfiModel(Model, Option<FfiOrigin>);
 
 impl FfiModel {
-    pub(crate) fn new(model: Model) -> Arc<Self> {
-        Arc::new(Self(model))
+    pub(crate) fn new(model: Model, origin: Option<FfiOrigin>) -> Arc<Self> {
+        Arc::new(Self(model, origin))
     }
 }
 
@@ -109,6 +109,11 @@ impl FfiModel {
                 warnings: self.0.warnings().iter().map(ToString::to_string).collect(),
             })
         })
+    }
+
+    /// Where it comes from, if a store lent it.
+    pub fn origin(&self) -> Result<Option<FfiOrigin>, FfiError> {
+        guard(|| Ok(self.1.clone()))
     }
 
     /// Bytes that it uses now. Waits for the step that runs.

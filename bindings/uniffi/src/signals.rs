@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use inkling::{Battery, Conditions, Heat, Signals, SystemSignals, Thermal};
+use inkling::{Battery, Conditions, Heat, Network, Signals, SystemSignals, Thermal};
 
 /// How hot the device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
@@ -75,6 +75,22 @@ pub trait FfiBatterySignal: Send + Sync {
     fn battery(&self) -> FfiBattery;
 }
 
+/// The way to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Record)]
+pub struct FfiNetwork {
+    /// Whether there is one.
+    pub online: Option<bool>,
+    /// Whether its bytes cost the user something, or are few.
+    pub metered: Option<bool>,
+}
+
+/// Says what network there is.
+#[uniffi::export(with_foreign)]
+pub trait FfiNetworkSignal: Send + Sync {
+    /// Now.
+    fn network(&self) -> FfiNetwork;
+}
+
 /// The signals that an app brings; what is left out, the system is asked where it tells.
 #[derive(Clone, Default, uniffi::Record)]
 pub struct FfiSignals {
@@ -87,6 +103,9 @@ pub struct FfiSignals {
     /// Battery.
     #[uniffi(default = None)]
     pub battery: Option<Arc<dyn FfiBatterySignal>>,
+    /// The network.
+    #[uniffi(default = None)]
+    pub network: Option<Arc<dyn FfiNetworkSignal>>,
 }
 
 impl fmt::Debug for FfiSignals {
@@ -96,6 +115,7 @@ impl fmt::Debug for FfiSignals {
             .field("free_memory", &has(self.free_memory.is_some()))
             .field("thermal", &has(self.thermal.is_some()))
             .field("battery", &has(self.battery.is_some()))
+            .field("network", &has(self.network.is_some()))
             .finish()
     }
 }
@@ -107,6 +127,10 @@ impl Signals for FfiSignals {
 
     fn battery(&self) -> Battery {
         self.battery.as_ref().map_or_else(|| SystemSignals.battery(), |app| app.battery().into())
+    }
+
+    fn network(&self) -> Network {
+        self.network.as_ref().map_or_else(|| SystemSignals.network(), |app| app.network().into())
     }
 
     fn free_memory(&self) -> Option<u64> {
@@ -132,6 +156,12 @@ impl From<FfiBattery> for Battery {
     fn from(battery: FfiBattery) -> Self {
         let level = battery.level.filter(|level| (0.0..=1.0).contains(level));
         Self { level, charging: battery.charging, saving: battery.saving }
+    }
+}
+
+impl From<FfiNetwork> for Network {
+    fn from(network: FfiNetwork) -> Self {
+        Self { online: network.online, metered: network.metered }
     }
 }
 

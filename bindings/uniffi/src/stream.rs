@@ -45,13 +45,7 @@ impl FfiStream {
     pub fn wait(&self) -> Result<Option<Vec<FfiEvent>>, FfiError> {
         guard(|| {
             let _reading = Reading::begin(&self.reading)?;
-            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-            loop {
-                match self.poll(&mut Context::from_waker(&waker)) {
-                    Poll::Ready(outcome) => return outcome,
-                    Poll::Pending => std::thread::park(),
-                }
-            }
+            block_on(|context| self.poll(context))
         })
     }
 
@@ -97,6 +91,17 @@ impl FfiStream {
     }
 }
 
+/// Polls until it is ready; the thread sleeps meanwhile.
+pub(crate) fn block_on<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
 /// Wakes the thread that waits.
 struct Unpark(Thread);
 
@@ -106,12 +111,12 @@ impl Wake for Unpark {
     }
 }
 
-/// While it lives, one call of [`FfiStream::next`] or [`FfiStream::wait`] waits. Only the latest waker is kept, so a second one would make the
-/// first wait for ever.
-struct Reading<'a>(&'a AtomicBool);
+/// While it lives, one call waits for events. Only the latest waker is kept, so a second one would make the first wait for
+/// ever.
+pub(crate) struct Reading<'a>(&'a AtomicBool);
 
 impl<'a> Reading<'a> {
-    fn begin(reading: &'a AtomicBool) -> Result<Self, FfiError> {
+    pub(crate) fn begin(reading: &'a AtomicBool) -> Result<Self, FfiError> {
         if reading.swap(true, Ordering::Acquire) {
             return Err(inkling::ErrorKind::Busy.into());
         }

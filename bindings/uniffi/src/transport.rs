@@ -79,7 +79,13 @@ pub trait FfiBody: Send + Sync {
     fn end(&self);
 }
 
-struct Ours(Arc<dyn FfiTransport>);
+pub(crate) struct Ours(Arc<dyn FfiTransport>);
+
+impl Ours {
+    pub(crate) fn new(transport: Arc<dyn FfiTransport>) -> Self {
+        Self(transport)
+    }
+}
 
 impl Transport for Ours {
     fn get(&self, request: &Request) -> Result<Response, TransportError> {

@@ -42,6 +42,7 @@ fn signals(headroom: f32, level: f32) -> FfiSignals {
         free_memory: Some(Arc::new(Free(Some(1000)))),
         thermal: Some(Arc::new(Hot(headroom))),
         battery: Some(Arc::new(Low(level))),
+        network: None,
     }
 }
 

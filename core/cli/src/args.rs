@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::models::args::ModelsArgs;
+
 /// Language models that live in the phone, on your desk.
 #[derive(Debug, Parser)]
 #[command(name = "inkling", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
@@ -39,12 +41,14 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Write a GGUF of a real model's shape with seeded random weights
     Synth(SynthArgs),
+    /// The model store: pull, list, verify, remove, undo, publish
+    Models(ModelsArgs),
 }
 
 /// Which model, and how it is loaded.
 #[derive(Debug, Args, Clone)]
 pub(crate) struct ModelArgs {
-    /// GGUF file; without it SmolLM2-135M-Instruct if `make model` has fetched it, else the tiny model inside
+    /// GGUF file, or the id of an installed model (`inkling models list`); without it SmolLM2-135M-Instruct if `make model` has fetched it, else the tiny model inside
     #[arg(long, value_name = "F")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]

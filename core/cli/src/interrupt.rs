@@ -1,4 +1,4 @@
-//! Ctrl-C: the first one stops the answer, a second one the program.
+//! Ctrl-C: the first one stops the answer or the download, a second one the program.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,16 +9,16 @@ use inkling::{Canceller, Error, ErrorKind};
 const INTERRUPTED: i32 = 130;
 
 /// What the next Ctrl-C stops.
-static ANSWER: Mutex<Option<Canceller>> = Mutex::new(None);
-/// Whether a Ctrl-C has come since the answer began.
+static WORK: Mutex<Option<Box<dyn Fn() + Send>>> = Mutex::new(None);
+/// Whether a Ctrl-C has come since the work began.
 static PRESSED: AtomicBool = AtomicBool::new(false);
 
 /// Takes Ctrl-C over from the system; called once by commands that answer.
 pub(crate) fn install() -> Result<(), Error> {
     let pressed = || {
-        let answer = ANSWER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        match &*answer {
-            Some(cancel) if !PRESSED.swap(true, Ordering::Relaxed) => cancel.cancel(),
+        let work = WORK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*work {
+            Some(cancel) if !PRESSED.swap(true, Ordering::Relaxed) => cancel(),
             _ => std::process::exit(INTERRUPTED),
         }
     };
@@ -26,19 +26,29 @@ pub(crate) fn install() -> Result<(), Error> {
         .map_err(|error| ErrorKind::Internal { report: format!("Ctrl-C cannot be handled: {error}") }.into())
 }
 
+/// Takes Ctrl-C over for a command that does one thing: the first one calls `cancel`.
+pub(crate) fn on_press(cancel: impl Fn() + Send + 'static) -> Result<(), Error> {
+    begin(cancel);
+    install()
+}
+
+fn begin(cancel: impl Fn() + Send + 'static) {
+    PRESSED.store(false, Ordering::Relaxed);
+    *WORK.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Box::new(cancel));
+}
+
 /// While it lives, the first Ctrl-C stops this answer.
 pub(crate) struct Stoppable;
 
 impl Stoppable {
     pub(crate) fn new(cancel: Canceller) -> Self {
-        PRESSED.store(false, Ordering::Relaxed);
-        *ANSWER.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(cancel);
+        begin(move || cancel.cancel());
         Self
     }
 }
 
 impl Drop for Stoppable {
     fn drop(&mut self) {
-        *ANSWER.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = None;
+        *WORK.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = None;
     }
 }

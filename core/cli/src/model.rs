@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use inkling::developer::Probe;
+use inkling::store::{ModelId, ModelStore, StoreOptions};
 use inkling::{Engine, EngineConfig, LoadOptions, LoadWarning, Model, ModelSource, WeightCache};
 
 use crate::args::{LoadArgs, ModelArgs};
+use crate::commands::models;
 use crate::output::Failure;
 
 /// The tiny model inside the binary: docs/demo-model.md.
@@ -44,7 +46,7 @@ pub(crate) fn options(args: &LoadArgs) -> Result<LoadOptions, Failure> {
     Ok(options)
 }
 
-/// Loads the model of `args` for conversations and completions.
+/// Loads the model of `args` for conversations and completions: a file, or the id of a model of the store.
 pub(crate) fn load(args: &ModelArgs) -> Result<Model, Failure> {
     load_with(args, options(&args.load)?)
 }
@@ -52,9 +54,36 @@ pub(crate) fn load(args: &ModelArgs) -> Result<Model, Failure> {
 /// As [`load`], with these options.
 pub(crate) fn load_with(args: &ModelArgs, options: LoadOptions) -> Result<Model, Failure> {
     let engine = engine(&args.load)?;
-    let model = with_bar(args, |source, progress| engine.load(source, options, progress))?;
+    let model = match stored(args)? {
+        Some((store, id)) => from_store(&engine, &store, &id, options)?,
+        None => with_bar(args, |source, progress| engine.load(source, options, progress))?,
+    };
     warn(model.warnings());
     Ok(model)
+}
+
+/// The store and the id, if what was named is no file but the id of an installed model.
+fn stored(args: &ModelArgs) -> Result<Option<(ModelStore, ModelId)>, Failure> {
+    let named = args.model.as_deref().filter(|path| !path.exists()).and_then(Path::to_str);
+    let Some(id) = named.and_then(|name| name.parse::<ModelId>().ok()) else { return Ok(None) };
+    let folder = models::default_folder()?;
+    if !models::exists(&folder) {
+        return Ok(None);
+    }
+    let store = ModelStore::open(StoreOptions::new(folder))?;
+    let known = store.list()?.into_iter().any(|model| model.id == id);
+    Ok(known.then_some((store, id)))
+}
+
+fn from_store(engine: &Engine, store: &ModelStore, id: &ModelId, options: LoadOptions) -> Result<Model, Failure> {
+    let bar = bar(1000, "loading {wide_bar} {percent}%");
+    let loaded = store.load(engine, id, options, |fraction| bar.set_position((fraction * 1000.0) as u64));
+    bar.finish_and_clear();
+    let loaded = loaded?;
+    for (id, _, why) in &loaded.given_up {
+        eprintln!("warning: {id}: {why}; another release is used");
+    }
+    Ok(loaded.model)
 }
 
 /// Loads the model of `args` for measurements.

@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     Engine(Error),
     /// The reader of standard output went away.
     OutputClosed,
+    /// What was looked for, and is not good: a damaged file. It has been printed.
+    Found,
     /// Standard output took no more, for another reason: a full disk.
     Output(io::Error),
 }
@@ -63,6 +65,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 pub(crate) fn finish(result: Result<(), Failure>) -> ExitCode {
     let error = match result {
         Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
+        Err(Failure::Found) => return ExitCode::from(FAILED),
         Err(Failure::Output(error)) => {
             eprintln!("error: standard output cannot be written: {error}");
             return ExitCode::from(FAILED);

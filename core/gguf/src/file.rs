@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::GgufError;
 use crate::limits;
-use crate::map::{AlignedBytes, FileIdentity, MappedFile, Source};
+use crate::map::{FileIdentity, MappedFile, Source};
 use crate::metadata::Metadata;
 use crate::parse::{ParsedPart, parse_part};
 use crate::split::{PartName, SplitKeys, part_path};
@@ -85,9 +85,14 @@ impl Gguf {
         Self::from_memory(Source::from_vec(bytes))
     }
 
-    /// A model in a buffer that is aligned like a mapping, and is not copied.
-    pub fn from_aligned(bytes: AlignedBytes) -> Result<Self, GgufError> {
-        Self::from_memory(Source::from_aligned(bytes))
+    /// A model of this many bytes that `fill` writes into a buffer, which is then used where it is: for models that are
+    /// decrypted while they are read. `None` if there is not so much memory.
+    pub fn filled<E: From<GgufError>>(
+        bytes: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Option<Result<Self, E>> {
+        let source = Source::filled(bytes, fill)?;
+        Some(source.and_then(|source| Self::from_memory(source).map_err(E::from)))
     }
 
     fn from_memory(source: Source) -> Result<Self, GgufError> {

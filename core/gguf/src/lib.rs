@@ -46,7 +46,7 @@ pub use array::{Array, StringArray};
 pub use data_writer::DataWriter;
 pub use error::{GgufError, Place};
 pub use file::Gguf;
-pub use map::{AlignedBytes, BASE_ALIGNMENT, FileIdentity, MappedFile};
+pub use map::{BASE_ALIGNMENT, FileIdentity, MappedFile};
 pub use metadata::Metadata;
 pub use outline::Outline;
 pub use sniff::{FirstBytes, LooksLike};

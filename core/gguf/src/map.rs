@@ -126,40 +126,6 @@ impl MappedFile {
     }
 }
 
-/// A buffer for a model that is made in memory, as by decrypting it: aligned like a mapping, so that
-/// [`Gguf::from_aligned`](crate::Gguf::from_aligned) needs no second copy.
-#[derive(Debug)]
-pub struct AlignedBytes {
-    /// The bytes are `buffer[start..]`.
-    buffer: Vec<u8>,
-    start: usize,
-}
-
-impl AlignedBytes {
-    /// So many zeros. The system gives their memory as they are written.
-    pub fn zeroed(len: usize) -> Self {
-        let mut buffer = vec![0; len + BASE_ALIGNMENT - 1];
-        // Truncating does not move it.
-        let start = buffer.as_ptr().addr().wrapping_neg() % BASE_ALIGNMENT;
-        buffer.truncate(start + len);
-        Self { buffer, start }
-    }
-}
-
-impl std::ops::Deref for AlignedBytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-}
-
-impl std::ops::DerefMut for AlignedBytes {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start..]
-    }
-}
-
 /// The bytes of a model file.
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -199,9 +165,14 @@ impl Source {
         if is_aligned(&buffer) { Self::Owned { buffer, start: 0 } } else { Self::aligned_copy(&buffer) }
     }
 
-    /// A buffer that is aligned already.
-    pub(crate) fn from_aligned(bytes: AlignedBytes) -> Self {
-        Self::Owned { buffer: bytes.buffer, start: bytes.start }
+    /// A buffer of this many bytes that `fill` fills, aligned like a mapping. `None` if there is not so much memory.
+    pub(crate) fn filled<E>(bytes: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Option<Result<Self, E>> {
+        let mut buffer: Vec<u8> = Vec::new();
+        buffer.try_reserve_exact(bytes.checked_add(BASE_ALIGNMENT - 1)?).ok()?;
+        let start = buffer.as_ptr().addr().wrapping_neg() % BASE_ALIGNMENT;
+        // Within the capacity, so it stays where it is.
+        buffer.resize(start + bytes, 0);
+        Some(fill(&mut buffer[start..]).map(|()| Self::Owned { buffer, start }))
     }
 
     fn aligned_copy(bytes: &[u8]) -> Self {
@@ -257,14 +228,6 @@ mod tests {
             let source = Source::from_vec(buffer.split_off(skip));
             assert!(is_aligned(source.bytes()));
             assert_eq!((source.bytes().len(), source.bytes()[0]), (200, 7));
-        }
-        for len in [0, 1, 63, 64, 1 << 20] {
-            let mut bytes = AlignedBytes::zeroed(len);
-            bytes.iter_mut().for_each(|byte| *byte += 5);
-            let place = bytes.as_ptr();
-            let source = Source::from_aligned(bytes);
-            assert!(is_aligned(source.bytes()) && source.bytes().as_ptr() == place);
-            assert_eq!(source.bytes(), vec![5; len]);
         }
         static BYTES: [u8; 256] = [3; 256];
         for skip in 0..BASE_ALIGNMENT {

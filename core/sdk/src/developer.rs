@@ -18,6 +18,37 @@ pub use inkling_models::{ModelReport, SpecOptions};
 pub use inkling_text::template::TemplateInput;
 pub use inkling_text::{DecodeOptions, EncodeOptions};
 
+/// The publisher's side of the store: a signed folder for any static server.
+#[cfg(feature = "developer")]
+pub mod publish {
+    pub use inkling_store::manifest::{Keyring, PublicKey, SecretKey};
+    pub use inkling_store::publish::*;
+    pub use inkling_store::seal::KeyProvider;
+    pub use inkling_store::{Golden, Role, StoreError};
+
+    /// The one key that a publisher seals with.
+    pub struct FileKey(String, zeroize::Zeroizing<[u8; 32]>);
+
+    impl FileKey {
+        /// The key of this name.
+        pub fn new(name: &str, key: [u8; 32]) -> Self {
+            Self(name.to_owned(), zeroize::Zeroizing::new(key))
+        }
+    }
+
+    impl KeyProvider for FileKey {
+        fn key(&self, id: &str) -> Result<zeroize::Zeroizing<[u8; 32]>, StoreError> {
+            if id == self.0 {
+                return Ok(self.1.clone());
+            }
+            Err(StoreError::Key {
+                id: id.to_owned(),
+                why: "there is no other key than that which was given".to_owned(),
+            })
+        }
+    }
+}
+
 /// Where a GGUF keeps its chat template.
 pub(crate) const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 

@@ -24,6 +24,7 @@
 //! | `model` | [`Model`], [`ModelInfo`]: loaded, or looked at before |
 //! | `session` | [`Session`], [`Turn`]: conversations and running answers |
 //! | `source` | [`ModelSource`]: where a model comes from |
+//! | [`store`] | [`store::ModelStore`]: models by id, downloaded, verified, updated, undone |
 //! | [`transport`] | the platform's HTTP, behind one trait |
 //! | `error` | [`Error`]: a stable kind and the chain of causes |
 //! | [`developer`] | for tools: files, tokenizers, templates, logits, synthetic models |
@@ -38,6 +39,7 @@ mod model;
 mod probe;
 mod session;
 mod source;
+pub mod store;
 pub mod transport;
 
 pub use backend::{BackendChoice, parse_isa, parse_kv_type};

@@ -15,6 +15,8 @@ pub enum ModelSource {
     File(PathBuf),
     /// A GGUF inside the program.
     Static(&'static [u8]),
+    /// A GGUF in memory, which goes when nobody uses it any more.
+    Memory(Arc<Gguf>),
 }
 
 impl ModelSource {
@@ -23,11 +25,16 @@ impl ModelSource {
         Self::File(path.as_ref().to_owned())
     }
 
+    /// A GGUF in memory, which is copied if it does not begin at a multiple of 64 bytes.
+    pub fn memory(bytes: Vec<u8>) -> Result<Self, Error> {
+        Ok(Self::Memory(Arc::new(Gguf::from_vec(bytes)?)))
+    }
+
     /// The file, for a model that is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Static(_) => None,
+            Self::Static(_) | Self::Memory(_) => None,
         }
     }
 
@@ -36,6 +43,7 @@ impl ModelSource {
         Ok(Arc::new(match self {
             Self::File(path) => Gguf::open(path)?,
             Self::Static(bytes) => Gguf::from_static(bytes)?,
+            Self::Memory(file) => return Ok(Arc::clone(file)),
         }))
     }
 }

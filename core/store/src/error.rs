@@ -133,6 +133,12 @@ pub enum StoreError {
         /// What its reader said.
         why: String,
     },
+    /// A sound model that this engine cannot run.
+    #[error("this engine cannot run it: {what}")]
+    Unsupported {
+        /// What it lacks.
+        what: String,
+    },
     /// What another one who waits for the same was told, too.
     #[error(transparent)]
     Shared(Arc<StoreError>),
@@ -197,6 +203,7 @@ impl Classify for StoreError {
             Self::Id(error) => ErrorKind::invalid("id", error.to_string()),
             Self::Invalid { field, why } => ErrorKind::invalid(*field, why.clone()),
             Self::Unusable { .. } => ErrorKind::ModelCorrupt { location: self.to_string() },
+            Self::Unsupported { what } => ErrorKind::UnsupportedModel { what: what.clone() },
             Self::Shared(error) => error.kind(),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Internal(report) => ErrorKind::Internal { report: report.clone() },

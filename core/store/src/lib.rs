@@ -23,6 +23,8 @@
 //! | [`source`](mod@source) | [`Source`]: where a model comes from |
 //! | [`net`] | [`Net`]: resolves, fetches, tries again |
 //! | `http` | a transport for desktops (feature `http`) |
+//! | [`store`] | [`Store`]: installs, lends, repairs, updates, evicts |
+//! | [`download`] | what a download tells |
 //! | [`error`] | [`StoreError`] |
 
 pub mod chunking;
@@ -44,6 +46,7 @@ pub mod rollout;
 pub mod seal;
 pub mod slot;
 pub mod source;
+pub mod store;
 pub mod transport;
 pub mod trust;
 pub mod vfs;
@@ -68,6 +71,7 @@ pub use release::{Golden, Release, ReleaseFile, Role};
 pub use seal::KeyProvider;
 pub use slot::Slot;
 pub use source::{HubFile, Source};
+pub use store::{Download, EnsureOptions, Store, StoreConfig};
 pub use transport::{Body, Request, Response, Transport, TransportError};
 pub use trust::TrustState;
 pub use vfs::{Open, Stat, SystemVfs, Vfs, VfsFile};

@@ -6,6 +6,7 @@ mod complete;
 mod detokenize;
 mod inspect;
 mod logits;
+pub(crate) mod models;
 mod perplexity;
 mod render;
 mod synth;
@@ -27,5 +28,6 @@ pub(crate) fn run(command: Option<Command>, chat: ChatArgs) -> Result<(), Failur
         Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Synth(args) => synth::run(&args),
+        Command::Models(args) => models::run(&args),
     }
 }

@@ -229,6 +229,21 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Goes on with a file of which only the digest is known: its plan is the one that was kept. `None` if nobody began
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Disk::stage`].
+    pub fn resume(&self, digest: &Digest) -> Result<Option<Staging>, StoreError> {
+        let path = self.inner.staging_path(digest).join("plan");
+        let bytes =
+            read_whole(&*self.inner.vfs, &path, PLAN.largest_file()).map_err(StoreError::io("reading", &path))?;
+        let plan = bytes.and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok());
+        plan.filter(|plan| plan.sha256 == *digest).map(|plan| self.stage(&plan)).transpose()
+    }
+}
+
 /// What an earlier staging left that can be used.
 struct Kept {
     here: Vec<bool>,

@@ -136,7 +136,8 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::{Transfer, WaitReason};
+    use crate::download::Transfer;
+    use crate::download::WaitReason;
 
     fn progress(bytes: u64) -> DownloadEvent {
         DownloadEvent::Downloading(Transfer { bytes, total: 10, rate: 0.0, remaining: None })

@@ -6,6 +6,5 @@
 mod board;
 mod event;
 
-#[expect(unused_imports, reason = "the store comes next")]
 pub(crate) use board::{Board, Seen};
 pub use event::{DownloadEvent, Transfer, WaitReason};

@@ -1,0 +1,282 @@
+//! One download from its beginning to its end, on a thread of its own. Everything that it did stays done when it stops
+//! in the middle: the next one goes on there.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::jobs::Job;
+use super::wanted::{From, Wanted, WantedFile};
+use super::{Inner, invalid};
+use crate::disk::Staging;
+use crate::download::{DownloadEvent, Transfer};
+use crate::net::meter::Meter;
+use crate::slot::{Offered, Slot, Why};
+use crate::{Landing, ModelId, Release, Role, StoreError};
+
+impl Inner {
+    /// Installs what the job wants, and tells its watchers.
+    pub(crate) fn install(&self, job: &Job) -> Result<ModelId, StoreError> {
+        self.wait_behind(job)?;
+        job.board.tell(DownloadEvent::Resolving);
+        if !job.options.update && self.is_complete(job)? {
+            return Ok(job.id.clone());
+        }
+        let wanted = self.resolve(job)?;
+        self.check_wanted(job, &wanted)?;
+        if self.has_all(&wanted)? {
+            return self.activate(job, wanted);
+        }
+        let staged = self.stage(job, &wanted)?;
+        self.fill(job, &wanted, &staged)?;
+        self.finish(job, &wanted, staged)?;
+        self.activate(job, wanted)
+    }
+
+    /// One that was cancelled may still be at work on the same files for a moment.
+    fn wait_behind(&self, job: &Job) -> Result<(), StoreError> {
+        while self.jobs.is_behind(job) {
+            job.control.check()?;
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// Whether the model is there and whole, so that nobody needs to be asked.
+    fn is_complete(&self, job: &Job) -> Result<bool, StoreError> {
+        let Some(slot) = self.disk.slot(&job.id)? else { return Ok(false) };
+        self.same_source(job, &slot)?;
+        let Some(release) = slot.chosen() else { return Ok(false) };
+        for file in release.files.iter().filter(|file| file.required) {
+            if self.disk.object(&file.sha256)?.is_none() || self.is_suspect(&file.sha256) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// An id stands for one source: another model must not take its place by accident.
+    fn same_source(&self, job: &Job, slot: &Slot) -> Result<(), StoreError> {
+        let source = job.source.to_string();
+        if slot.source == source || slot.chosen().is_none() {
+            return Ok(());
+        }
+        let why = format!("{} comes from {}: remove it, or give this one another id", job.id, slot.source);
+        Err(StoreError::Invalid { field: "id", why })
+    }
+
+    /// What can be refused before a byte is fetched.
+    pub(super) fn check_wanted(&self, job: &Job, wanted: &Wanted) -> Result<(), StoreError> {
+        let slot = self.disk.slot(&job.id)?;
+        if let Some(slot) = &slot {
+            self.same_source(job, slot)?;
+            // Tried on a copy: nothing is on trial before it is there.
+            slot.clone().offer(wanted.release.clone(), insists(job, slot, &wanted.release))?;
+        }
+        let need = wanted.release.ram_min;
+        match self.config.signals.free_memory() {
+            Some(have) if have < need => {
+                let why = format!("release {} needs {need} bytes of memory, {have} can be had", wanted.release.number);
+                Err(invalid("memory", why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_all(&self, wanted: &Wanted) -> Result<bool, StoreError> {
+        for file in &wanted.files {
+            if self.disk.object(&file.plan.sha256)?.is_none() || self.is_suspect(&file.plan.sha256) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes room, and a place for every file that is not there yet.
+    pub(super) fn stage(&self, job: &Job, wanted: &Wanted) -> Result<Vec<Option<Staging>>, StoreError> {
+        let (mut missing, begun) = (Vec::new(), self.disk.staged()?);
+        for file in &wanted.files {
+            let there = self.disk.object(&file.plan.sha256)?.is_some() && !self.is_suspect(&file.plan.sha256);
+            missing.push(!there);
+        }
+        // What was begun is counted already.
+        let new = |(file, missing): &(&WantedFile, &bool)| **missing && !begun.contains(&file.plan.sha256);
+        let bytes = wanted.files.iter().zip(&missing).filter(new);
+        let bytes = bytes.fold(0_u64, |sum, (file, _)| sum.saturating_add(file.plan.size));
+        self.make_room(&job.id, bytes)?;
+        let mut staged = Vec::new();
+        for (file, missing) in wanted.files.iter().zip(missing) {
+            job.control.check()?;
+            staged.push(match missing {
+                false => None,
+                true if self.is_suspect(&file.plan.sha256) => Some(self.stage_repair(file, job)?),
+                true => Some(self.disk.stage(&file.plan)?),
+            });
+        }
+        Ok(staged)
+    }
+
+    /// A place for a file that is there but damaged: its good chunks stay.
+    fn stage_repair(&self, file: &WantedFile, job: &Job) -> Result<Staging, StoreError> {
+        let token = job.control.token();
+        let bad = self.disk.verify(&file.plan.sha256, &token, &mut |done, total| {
+            job.board.tell(DownloadEvent::Verifying { done, total });
+        })?;
+        self.disk.begin_repair(&file.plan.sha256, &bad, &token)
+    }
+
+    /// Fetches what is missing.
+    fn fill(&self, job: &Job, wanted: &Wanted, staged: &[Option<Staging>]) -> Result<(), StoreError> {
+        for staging in staged.iter().flatten() {
+            self.take_known(job, staging)?;
+        }
+        let total = wanted.bytes();
+        let left: u64 = staged.iter().flatten().map(|staging| missing_bytes(staging)).sum();
+        let there = AtomicU64::new(total.saturating_sub(left));
+        for (file, staging) in wanted.files.iter().zip(staged.iter()) {
+            let Some(staging) = staging else { continue };
+            let outcome = match &file.from {
+                From::Local(path) => self.copy_in(job, path, staging, &there, total),
+                From::Net(address) => self.fetch(job, address, staging, &there, total),
+            };
+            match outcome {
+                Err(error) if !file.file.required && !matches!(error, StoreError::Cancelled) => {
+                    tracing::warn!(file = %file.file.name, %error, "an optional file is left out");
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what an older release has too, which then need not be fetched.
+    pub(super) fn take_known(&self, job: &Job, staging: &Staging) -> Result<(), StoreError> {
+        if !staging.plan().chunks.has_digests() {
+            return Ok(());
+        }
+        let known: Vec<_> = self.disk.slot(&job.id)?.iter().flat_map(Slot::digests).collect();
+        staging.take_from(&known, &job.control.token())?;
+        Ok(())
+    }
+
+    fn fetch(
+        &self,
+        job: &Job,
+        address: &crate::net::open::Address,
+        staging: &Staging,
+        there: &AtomicU64,
+        total: u64,
+    ) -> Result<(), StoreError> {
+        let meter = RefCell::new(Meter::new());
+        self.net.fetch(address, staging, &job.control, &|traffic| {
+            let bytes = there.fetch_add(traffic.landed_new, Ordering::Relaxed) + traffic.landed_new;
+            let (now, mut meter) = (self.config.clock.monotonic(), meter.borrow_mut());
+            match &traffic.wait {
+                Some(reason) => {
+                    meter.restart();
+                    job.board.tell(DownloadEvent::Waiting(reason.clone()));
+                }
+                None => {
+                    meter.add(now, traffic.bytes_new);
+                    let remaining = meter.eta(now, total.saturating_sub(bytes));
+                    let rate = meter.rate(now).unwrap_or(0.0);
+                    let transfer = Transfer { bytes: bytes.min(total), total, rate, remaining };
+                    job.board.tell(DownloadEvent::Downloading(transfer));
+                }
+            }
+        })
+    }
+
+    /// Copies from a file on this machine; its chunks are checked on the way.
+    fn copy_in(
+        &self,
+        job: &Job,
+        path: &Path,
+        staging: &Staging,
+        there: &AtomicU64,
+        total: u64,
+    ) -> Result<(), StoreError> {
+        let before = there.load(Ordering::Relaxed);
+        let (mut meter, token) = (Meter::new(), job.control.token());
+        let taken = staging.put_file(path, 0, &token, &mut |taken| {
+            let now = self.config.clock.monotonic();
+            meter.add(now, taken.saturating_sub(meter.total()));
+            let bytes = (before + taken).min(total);
+            let (rate, remaining) = (meter.rate(now).unwrap_or(0.0), meter.eta(now, total - bytes));
+            job.board.tell(DownloadEvent::Downloading(Transfer { bytes, total, rate, remaining }));
+        })?;
+        there.fetch_add(taken, Ordering::Relaxed);
+        match staging.missing().first() {
+            None => Ok(()),
+            Some(_) => {
+                let why = format!("{} changed while it was read: ask again", path.display());
+                Err(StoreError::Invalid { field: "source", why })
+            }
+        }
+    }
+
+    /// The files are whole: their digests are compared, and they get their places.
+    fn finish(&self, job: &Job, wanted: &Wanted, staged: Vec<Option<Staging>>) -> Result<(), StoreError> {
+        let token = job.control.token();
+        for (file, staging) in wanted.files.iter().zip(staged) {
+            let Some(staging) = staging else { continue };
+            if !file.file.required && !staging.missing().is_empty() {
+                continue;
+            }
+            job.board.tell(DownloadEvent::Verifying { done: 0, total: file.plan.size });
+            staging.finish(&token, &mut |done, total| {
+                job.board.tell(DownloadEvent::Verifying { done, total });
+            })?;
+            self.clear_suspicion(&file.plan.sha256);
+        }
+        Ok(())
+    }
+
+    /// Whether the weights are a model that this engine can use. What is encrypted is seen when it is loaded.
+    fn check_usable(&self, wanted: &Wanted) -> Result<(), StoreError> {
+        let plain = |file: &&WantedFile| file.file.role == Role::Weights && file.file.sealed.is_none();
+        let Some(file) = wanted.files.iter().find(plain) else { return Ok(()) };
+        let Some(object) = self.disk.object(&file.plan.sha256)? else {
+            return Err(StoreError::NotFound { what: file.file.name.clone() });
+        };
+        let unusable = |why: String| StoreError::Unusable { file: file.file.name.clone(), why };
+        inkling_gguf::Gguf::open(&object.path).map_err(|error| unusable(error.to_string()))?;
+        (self.config.inspector)(&object.path, &wanted.release)
+    }
+
+    /// The release takes its place in the slot.
+    fn activate(&self, job: &Job, wanted: Wanted) -> Result<ModelId, StoreError> {
+        job.control.check()?;
+        job.board.tell(DownloadEvent::Activating);
+        self.check_usable(&wanted)?;
+        let Wanted { mut release, files } = wanted;
+        let mut there = Vec::new();
+        for file in &files {
+            there.push(self.disk.object(&file.plan.sha256)?.is_some());
+        }
+        let mut there = there.into_iter();
+        // An optional file that could not be had is not the release's any more.
+        release.files.retain(|_| there.next().unwrap_or(true));
+        let now = self.now();
+        self.change(&job.id, |slot| {
+            let mut slot = slot.unwrap_or_else(|| Slot::new(job.id.clone(), job.source.to_string()));
+            slot.source = job.source.to_string();
+            slot.last_used = slot.last_used.max(now);
+            let insist = insists(job, &slot, &release);
+            let offered = slot.offer(release, insist)?;
+            tracing::info!(model = %job.id, new = offered == Offered::Pending, "a release is installed");
+            Ok(slot)
+        })?;
+        Ok(job.id.clone())
+    }
+}
+
+/// Whether a release is taken though it was given up here: because somebody asks for it, or because only this disk's
+/// copy of it was bad.
+fn insists(job: &Job, slot: &Slot, release: &Release) -> bool {
+    job.options.insist || matches!(slot.refusal(release), Some(Why::WrongHash | Why::FailingStorage))
+}
+
+fn missing_bytes(staging: &Staging) -> u64 {
+    staging.missing().iter().map(|&chunk| staging.plan().chunks.range(chunk).1).sum()
+}

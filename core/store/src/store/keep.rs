@@ -1,0 +1,239 @@
+//! Looking after what is installed: list, verify, pin, remove, undo, make room.
+
+use std::path::Path;
+use std::time::Duration;
+
+use inkling_base::CancelToken;
+
+use super::{Inner, Store, invalid};
+use crate::disk::{EvictPolicy, Usage};
+use crate::slot::Slot;
+use crate::{ModelId, Release, StoreError};
+
+/// Share of the budget that is freed beyond what is needed, so that not every download has to evict.
+const HYSTERESIS: f64 = 0.1;
+/// Time after which files and downloads of nobody are collected.
+pub const COLLECT_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A model as a list shows it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Installed {
+    /// Its id.
+    pub id: ModelId,
+    /// Where it comes from, as [`crate::Source`] writes it.
+    pub source: String,
+    /// The release that the next load takes.
+    pub release: u64,
+    /// Whether it has yet to prove itself.
+    pub on_trial: bool,
+    /// The release that a rollback would bring back.
+    pub previous: Option<u64>,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Whether it is kept whatever happens.
+    pub pinned: bool,
+    /// When it was last lent, in seconds since 1970; 0 if never.
+    pub last_used: u64,
+    /// Whether all files that it needs are there, as far as is known without reading them.
+    pub complete: bool,
+}
+
+/// What became of a verification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Bytes read.
+    pub bytes: u64,
+    /// What is damaged: the file's name and its chunks.
+    pub damaged: Vec<(String, Vec<u64>)>,
+}
+
+impl Store {
+    /// All models that have a release.
+    pub fn list(&self) -> Result<Vec<Installed>, StoreError> {
+        let mut list = Vec::new();
+        for slot in self.inner.disk.slots()? {
+            if let Some(release) = slot.chosen() {
+                list.push(self.inner.describe(&slot, release)?);
+            }
+        }
+        list.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(list)
+    }
+
+    /// Reads every byte of a model's files, of all its releases, and compares them with their digests.
+    pub fn verify(
+        &self,
+        id: &ModelId,
+        cancel: &CancelToken,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<Verified, StoreError> {
+        let inner = &self.inner;
+        let slot = inner.disk.slot(id)?.ok_or_else(|| not_found(id))?;
+        let releases = [&slot.active, &slot.previous, &slot.pending].into_iter().flatten();
+        let mut files: Vec<_> = releases.flat_map(|release| &release.files).collect();
+        files.sort_by_key(|file| file.sha256);
+        files.dedup_by_key(|file| file.sha256);
+        let total = files.iter().map(|file| file.size).sum();
+        let mut verified = Verified { bytes: 0, damaged: Vec::new() };
+        for file in files {
+            if inner.disk.object(&file.sha256)?.is_none() {
+                verified.damaged.push((file.name.clone(), Vec::new()));
+                continue;
+            }
+            let before = verified.bytes;
+            let bad = inner.disk.verify(&file.sha256, cancel, &mut |done, _| progress(before + done, total))?;
+            verified.bytes += file.size;
+            if bad.is_empty() {
+                inner.clear_suspicion(&file.sha256);
+                inner.disk.trust(&file.sha256)?;
+            } else {
+                inner.suspect(&file.sha256);
+                verified.damaged.push((file.name.clone(), bad.iter().map(|chunk| chunk.index as u64).collect()));
+            }
+        }
+        Ok(verified)
+    }
+
+    /// Keeps a model whatever happens, or no longer.
+    pub fn pin(&self, id: &ModelId, pinned: bool) -> Result<(), StoreError> {
+        self.inner.change(id, |slot| {
+            let mut slot = slot.ok_or_else(|| not_found(id))?;
+            slot.pinned = pinned;
+            Ok(slot)
+        })
+    }
+
+    /// Removes a model, all its releases, and what was downloaded of the next. What was learned about releases that
+    /// failed goes with it.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while somebody reads it: nothing has changed then.
+    pub fn remove(&self, id: &ModelId) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        if let Some(job) = inner.jobs.of(id) {
+            job.control.cancel();
+        }
+        let _turn = inner.turn();
+        let slot = inner.disk.slot(id)?.ok_or_else(|| not_found(id))?;
+        if inner.is_lent(&slot) {
+            return Err(StoreError::InUse { what: id.to_string() });
+        }
+        inner.disk.remove_slot(id)?;
+        inner.disk.gc(inner.config.clock.unix(), Duration::ZERO)?;
+        Ok(())
+    }
+
+    /// Goes back to the release before, at the next load. Gives its number.
+    pub fn rollback(&self, id: &ModelId) -> Result<u64, StoreError> {
+        let mut number = 0;
+        self.inner.change(id, |slot| {
+            let mut slot = slot.ok_or_else(|| not_found(id))?;
+            number = slot.rollback()?;
+            Ok(slot)
+        })?;
+        Ok(number)
+    }
+
+    /// Removes what nobody needs: files of no release, downloads that nobody went on with for this time, what was
+    /// quarantined. Gives the bytes that are free again.
+    pub fn gc(&self, age: Duration) -> Result<u64, StoreError> {
+        let _turn = self.inner.turn();
+        self.inner.disk.gc(self.inner.config.clock.unix(), age)
+    }
+
+    /// What takes how much.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        self.inner.disk.usage()
+    }
+
+    /// Bytes that a download may take: what the disk and the budget leave, with all that could be evicted for it.
+    pub fn room(&self) -> Result<u64, StoreError> {
+        self.inner.room()
+    }
+
+    /// Whether there is a release that can be lent.
+    pub fn has_release(&self, id: &ModelId) -> Result<bool, StoreError> {
+        Ok(self.inner.disk.slot(id)?.is_some_and(|slot| slot.chosen().is_some()))
+    }
+
+    /// The store's folder.
+    pub fn folder(&self) -> &Path {
+        &self.inner.config.folder
+    }
+}
+
+fn not_found(id: &ModelId) -> StoreError {
+    StoreError::NotFound { what: id.to_string() }
+}
+
+impl Inner {
+    fn describe(&self, slot: &Slot, release: &Release) -> Result<Installed, StoreError> {
+        let mut complete = true;
+        for file in release.files.iter().filter(|file| file.required) {
+            complete &= self.disk.object(&file.sha256)?.is_some() && !self.is_suspect(&file.sha256);
+        }
+        let before = if slot.pending.is_some() { &slot.active } else { &slot.previous };
+        Ok(Installed {
+            id: slot.id.clone(),
+            source: slot.source.clone(),
+            release: release.number,
+            on_trial: slot.pending.is_some(),
+            previous: before.as_ref().map(|release| release.number),
+            bytes: release.size(),
+            pinned: slot.pinned,
+            last_used: slot.last_used,
+            complete,
+        })
+    }
+
+    fn is_lent(&self, slot: &Slot) -> bool {
+        slot.digests().any(|digest| self.disk.is_leased(&digest))
+    }
+
+    fn policy(&self, room_for: u64, keep: Option<&ModelId>) -> EvictPolicy {
+        EvictPolicy {
+            budget: self.config.budget.unwrap_or(u64::MAX),
+            keep_free: self.config.keep_free,
+            // Without a budget there is nothing to take a share of.
+            hysteresis: self.config.budget.map_or(0.0, |_| HYSTERESIS),
+            need: room_for,
+            keep: keep.into_iter().cloned().collect(),
+        }
+    }
+
+    /// Evicts, oldest first, until so many bytes may come.
+    pub(crate) fn make_room(&self, id: &ModelId, bytes: u64) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        self.disk.evict(&self.policy(bytes, Some(id)))?;
+        Ok(())
+    }
+
+    /// Space for one more model, with all that could go for it: an estimate, which eviction has the last word on.
+    fn room(&self) -> Result<u64, StoreError> {
+        let usage = self.disk.usage()?;
+        let mut stays: u64 = usage.staging;
+        for slot in self.disk.slots()? {
+            if slot.pinned || self.is_lent(&slot) {
+                stays = slot.chosen().map_or(stays, |release| stays.saturating_add(release.size()));
+            }
+        }
+        let may_go = usage.total.saturating_sub(stays);
+        let on_disk = self.disk.free()?.saturating_sub(self.config.keep_free).saturating_add(may_go);
+        Ok(self.config.budget.map_or(on_disk, |budget| on_disk.min(budget.saturating_sub(stays))))
+    }
+
+    /// Whether a source may be used at all.
+    pub(crate) fn check_source(&self, source: &crate::Source) -> Result<(), StoreError> {
+        match source {
+            crate::Source::Catalog { url, .. } if self.catalog(url).is_none() => {
+                Err(invalid("source", format!("no root is known for the catalogue {url}: the store trusts none")))
+            }
+            crate::Source::Catalog { .. } => Ok(()),
+            _ if self.config.only_signed => {
+                Err(invalid("source", "this store takes models from its signed catalogues only".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}

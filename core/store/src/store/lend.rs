@@ -1,0 +1,258 @@
+//! Lending models to readers: which release, whether its bytes can be believed, what happens when they cannot.
+//!
+//! A lent file is under a shared lock: nothing evicts, removes or replaces it while somebody reads it, here or in another
+//! process. Whoever borrows one says how it went; one that never says, because it crashed, has said so.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use inkling_base::CancelToken;
+
+use super::{Inner, Store};
+use crate::disk::Lease;
+use crate::slot::{Choice, FellBack, Which, Why};
+use crate::{Digest, ModelId, Release, ReleaseFile, Role, StoreError};
+
+/// A model that somebody reads.
+pub struct Lent {
+    /// The model.
+    pub id: ModelId,
+    /// The release.
+    pub release: Release,
+    /// Which of the slot's releases it is; one that is [`Which::Pending`] has yet to prove itself.
+    pub which: Which,
+    /// What was given up to come here: the app should know.
+    pub fell_back: Vec<FellBack>,
+    files: Vec<(ReleaseFile, Lease)>,
+    inner: Arc<Inner>,
+    /// Whether somebody said how it went.
+    reported: Mutex<bool>,
+}
+
+impl std::fmt::Debug for Lent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lent")
+            .field("id", &self.id)
+            .field("release", &self.release.number)
+            .field("which", &self.which)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lent {
+    /// The file with this role, if the release has one.
+    pub fn file(&self, role: Role) -> Option<(&ReleaseFile, &Path)> {
+        self.files.iter().find(|(file, _)| file.role == role).map(|(file, lease)| (file, lease.path()))
+    }
+
+    /// The folder for what an engine prepares from the model; it goes when the model goes.
+    pub fn panels(&self) -> Result<PathBuf, StoreError> {
+        let weights = self.release.weights();
+        let weights = weights.ok_or_else(|| StoreError::NotFound { what: format!("the weights of {}", self.id) })?;
+        self.inner.disk.panels(&weights.sha256)
+    }
+
+    /// An answer ended well. Five make a release on trial the active one.
+    pub fn good(&self) -> Result<(), StoreError> {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if *reported && self.which != Which::Pending {
+            return Ok(()); // It has said so, and there is nothing left to prove.
+        }
+        *reported = true;
+        let now = self.inner.now();
+        self.inner.change_if_there(&self.id, |slot| {
+            slot.good(self.release.number, now);
+        })
+    }
+
+    /// The release is no good: it is not used again, and the one before it takes its place.
+    pub fn bad(&self, why: Why) -> Result<(), StoreError> {
+        *self.reported.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        tracing::warn!(model = %self.id, release = self.release.number, ?why, "a release is given up");
+        self.inner.change_if_there(&self.id, |slot| {
+            slot.bad(self.release.number, why);
+        })
+    }
+
+    /// The load ended in order and says nothing about the release: it was cancelled, or there was no memory.
+    pub fn withdraw(&self) -> Result<(), StoreError> {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *reported, true) {
+            return Ok(());
+        }
+        self.inner.change_if_there(&self.id, |slot| slot.withdraw())
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // It was loaded, did not crash, and nobody asked it anything.
+        if let Err(error) = self.withdraw() {
+            tracing::warn!(model = %self.id, %error, "a load could not be taken back");
+        }
+    }
+}
+
+impl Store {
+    /// Lends a model: the release on trial, else the proven one. Its bytes are verified the first time, after a load that
+    /// did not come back, and whenever the file is not the one that was verified; a release whose bytes cannot be
+    /// believed is given up for the one before it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if no release can be used; [`StoreError::Damaged`] if the last one is damaged:
+    /// [`Store::ensure`] repairs it.
+    pub fn lend(&self, id: &ModelId, cancel: &CancelToken, progress: &dyn Fn(u64, u64)) -> Result<Lent, StoreError> {
+        let inner = &self.inner;
+        let mut fell_back = Vec::new();
+        loop {
+            let now = inner.now();
+            let mut chosen = None;
+            let mut failure = None;
+            inner.change(id, |slot| {
+                let mut slot = slot.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
+                match slot.begin(now) {
+                    Ok(choice) => chosen = Some(choice),
+                    // What became of the others is worth keeping all the same.
+                    Err(error) => failure = Some(error),
+                }
+                Ok(slot)
+            })?;
+            if let Some(error) = failure {
+                return Err(error.into());
+            }
+            let Some(choice) = chosen else { return Err(StoreError::NotFound { what: id.to_string() }) };
+            fell_back.extend(choice.fell_back);
+            match inner.borrow(id, &choice, cancel, progress) {
+                Ok(files) => {
+                    let Choice { release, which, .. } = choice;
+                    let reported = Mutex::new(false);
+                    return Ok(Lent {
+                        id: id.clone(),
+                        release,
+                        which,
+                        fell_back,
+                        files,
+                        inner: Arc::clone(inner),
+                        reported,
+                    });
+                }
+                Err(Refusal::Release(error, why)) => {
+                    let fallback = inner.fallback(id, &choice.release, why)?;
+                    match fallback {
+                        Some(given_up) => fell_back.push(given_up),
+                        None => return Err(error),
+                    }
+                }
+                Err(Refusal::Other(error)) => {
+                    inner.change_if_there(id, |slot| slot.withdraw())?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// Why a release was not lent.
+enum Refusal {
+    /// Its bytes are not to be had.
+    Release(StoreError, Why),
+    /// Something that says nothing about it.
+    Other(StoreError),
+}
+
+impl Inner {
+    /// Leases of all files of the release that are there, verified where need be.
+    fn borrow(
+        &self,
+        id: &ModelId,
+        choice: &Choice,
+        cancel: &CancelToken,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<Vec<(ReleaseFile, Lease)>, Refusal> {
+        let mut files = Vec::new();
+        for file in &choice.release.files {
+            match self.borrow_file(id, file, choice.suspicious, cancel, progress) {
+                Ok(lease) => files.push((file.clone(), lease)),
+                Err(Refusal::Release(error, _)) if !file.required => {
+                    tracing::warn!(model = %id, file = %file.name, %error, "an optional file is left out");
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(files)
+    }
+
+    fn borrow_file(
+        &self,
+        id: &ModelId,
+        file: &ReleaseFile,
+        suspicious: bool,
+        cancel: &CancelToken,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<Lease, Refusal> {
+        let digest = &file.sha256;
+        let found = |found: Result<Option<_>, StoreError>| match found {
+            Err(error) if error.is_failing_storage() => Err(Refusal::Release(error, Why::FailingStorage)),
+            other => other.map_err(Refusal::Other),
+        };
+        if found(self.disk.object(digest))?.is_none() || self.is_suspect(digest) {
+            let error = StoreError::Damaged { file: format!("{id}: {}", file.name), chunk: 0 };
+            return Err(Refusal::Release(error, Why::WrongHash));
+        }
+        // Before it is verified, so that what was verified is what is read.
+        let lease = self.disk.lease(digest).map_err(Refusal::Other)?;
+        if suspicious || !self.disk.trusts(digest) {
+            self.verify_file(id, file, cancel, progress)?;
+        }
+        Ok(lease)
+    }
+
+    /// Reads all of a file, and believes it from then on.
+    fn verify_file(
+        &self,
+        id: &ModelId,
+        file: &ReleaseFile,
+        cancel: &CancelToken,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<(), Refusal> {
+        let digest = &file.sha256;
+        let bad = self.disk.verify(digest, cancel, &mut |done, total| progress(done, total)).map_err(Refusal::Other)?;
+        let Some(first) = bad.first() else {
+            return self.disk.trust(digest).map_err(Refusal::Other);
+        };
+        self.suspect(digest);
+        let why = if bad.iter().any(|chunk| chunk.failing_storage) { Why::FailingStorage } else { Why::WrongHash };
+        let name = format!("{id}: {}", file.name);
+        tracing::warn!(model = %id, file = %file.name, chunks = bad.len(), ?why, "damaged bytes");
+        Err(Refusal::Release(StoreError::Damaged { file: name, chunk: first.index as u64 }, why))
+    }
+
+    /// Gives a release up if there is another; leaves it where it is, to be repaired, if there is none.
+    fn fallback(&self, id: &ModelId, release: &Release, why: Why) -> Result<Option<FellBack>, StoreError> {
+        let mut given_up = None;
+        self.change_if_there(id, |slot| {
+            let others = [&slot.active, &slot.previous].into_iter().flatten();
+            if others.into_iter().any(|other| other.number != release.number) {
+                given_up = slot.bad(release.number, why);
+            } else {
+                slot.withdraw();
+            }
+        })?;
+        Ok(given_up)
+    }
+
+    pub(crate) fn is_suspect(&self, digest: &Digest) -> bool {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    pub(crate) fn suspect(&self, digest: &Digest) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+        if let Err(error) = self.disk.distrust(digest) {
+            tracing::warn!(file = %digest, %error, "a file could not be marked as damaged");
+        }
+    }
+
+    pub(crate) fn clear_suspicion(&self, digest: &Digest) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+    }
+}

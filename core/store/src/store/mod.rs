@@ -1,0 +1,283 @@
+//! The store as its users see it: models by id, downloads that go on, files that are lent.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config` | [`StoreConfig`]: what a store is made of |
+//! | `jobs` | the downloads that are on their way, and who comes first |
+//! | `resolve`, `catalog`, `wanted` | what a source has |
+//! | `install` | a download from its beginning to its end |
+//! | `lend` | [`Lent`]: a model that somebody reads |
+//! | `keep` | list, verify, pin, remove, undo, make room |
+//! | `segments` | files that a phone's background session fetched |
+
+mod catalog;
+mod config;
+mod install;
+mod jobs;
+mod keep;
+mod lend;
+mod look;
+mod resolve;
+mod segments;
+mod wanted;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+pub use config::{AT_A_TIME, Inspector, KEEP_FREE, StoreConfig, TrustedCatalog};
+pub use jobs::{EnsureOptions, NetworkPolicy};
+pub use keep::{COLLECT_AFTER, Installed, Verified};
+pub use lend::Lent;
+pub use look::Look;
+pub use segments::{Part, Segments};
+
+use crate::disk::Disk;
+use crate::download::WaitReason;
+use crate::download::{DownloadEvent, Seen};
+use crate::net::Net;
+use crate::net::control::Control;
+use crate::slot::Slot;
+use crate::{Digest, ModelId, Source, StoreError};
+use jobs::{Job, Jobs};
+
+/// A folder of models. Clones are the same store; when the last one is gone its downloads stop, and what they have
+/// fetched stays for the next time.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+    /// Not held by downloads, so that they do not keep the store open.
+    _users: Arc<Users>,
+}
+
+pub(crate) struct Inner {
+    config: StoreConfig,
+    disk: Disk,
+    net: Net,
+    jobs: Jobs,
+    /// Held while slots are read, changed and written.
+    turn: Mutex<()>,
+    /// Objects that are known to be damaged.
+    suspects: Mutex<BTreeSet<Digest>>,
+}
+
+/// How long the end of a store waits for its downloads to stop.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Stops all downloads when the last user is gone.
+struct Users(Weak<Inner>);
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.jobs.all().iter().for_each(|job| job.control.cancel());
+            // Each holds the store's lock until it has noticed, and somebody may open the store again.
+            let until = Instant::now() + PATIENCE;
+            while !inner.jobs.all().is_empty() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.inner.config.folder).finish()
+    }
+}
+
+impl Store {
+    /// Opens a store, or makes one where there is none. One process at a time has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::NoStore`], and what is wrong with the configuration.
+    pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        let net = Net::new(Arc::clone(&config.transport), Arc::clone(&config.clock), config.net.clone())?;
+        let settings = crate::disk::Settings { keep_free: config.keep_free, ..crate::disk::Settings::default() };
+        let disk = Disk::open_with(Arc::clone(&config.vfs), &config.folder, settings)?;
+        let (jobs, turn, suspects) = (Jobs::default(), Mutex::default(), Mutex::default());
+        let inner = Arc::new(Inner { config, disk, net, jobs, turn, suspects });
+        let users = Arc::new(Users(Arc::downgrade(&inner)));
+        Ok(Self { inner, _users: users })
+    }
+
+    /// Sees to it that a model is installed. Returns at once; the download goes on by itself and belongs to the store.
+    /// Asking again for the same model gives the same download; asking for one that is there asks nobody, unless
+    /// [`EnsureOptions::update`] says so.
+    ///
+    /// # Errors
+    /// What can be known at once: a source that may not be used, an id that is taken by another one.
+    pub fn ensure(&self, source: Source, options: EnsureOptions) -> Result<Download, StoreError> {
+        self.inner.check_source(&source)?;
+        let id = options.id.clone().map_or_else(|| source.model_id(), Ok)?;
+        let control = |number| self.inner.control(&options, number);
+        let joined = self.inner.jobs.join(id.clone(), source, options.clone(), control);
+        let (job, is_new) = joined.map_err(|other| {
+            let why = format!("{id} is on its way from {other}: wait for it, or give this one another id");
+            StoreError::Invalid { field: "id", why }
+        })?;
+        if is_new {
+            self.start(&job)?;
+        }
+        Ok(Download { job, seen: Seen::default() })
+    }
+
+    /// The download of a model that is on its way.
+    pub fn download(&self, id: &ModelId) -> Option<Download> {
+        let job = self.inner.jobs.of(id)?;
+        Some(Download { job, seen: Seen::default() })
+    }
+
+    /// Looks at the network again: for an app that has learned that it is back.
+    pub fn network_changed(&self) {
+        self.inner.jobs.all().iter().for_each(|job| job.control.wake());
+    }
+
+    fn start(&self, job: &Arc<Job>) -> Result<(), StoreError> {
+        let (inner, work) = (Arc::clone(&self.inner), Arc::clone(job));
+        let run = move || {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.install(&work)));
+            let outcome = outcome.unwrap_or_else(|_| Err(StoreError::Internal("a download panicked".to_owned())));
+            inner.jobs.remove(&work);
+            work.board.end(outcome);
+        };
+        let thread = std::thread::Builder::new().name("inkling-download".to_owned()).spawn(run);
+        if let Err(error) = thread {
+            self.inner.jobs.remove(job);
+            return Err(StoreError::Internal(format!("no thread to download on: {error}")));
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// What steers a job: its own pause and cancel, the network, and those who come first.
+    fn control(self: &Arc<Self>, options: &EnsureOptions, number: u64) -> Control {
+        let (inner, policy) = (Arc::downgrade(self), options.network);
+        Control::with_gate(Arc::new(move || {
+            let inner = inner.upgrade()?;
+            let network = inner.config.signals.network();
+            if network.online == Some(false) {
+                Some(WaitReason::NoNetwork)
+            } else if policy == NetworkPolicy::Unmetered && network.metered == Some(true) {
+                Some(WaitReason::Metered)
+            } else {
+                inner.jobs.must_wait(number).then_some(WaitReason::Queued)
+            }
+        }))
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        self.config.clock.unix().as_secs()
+    }
+
+    /// Reads a slot, changes it, writes it.
+    fn change(
+        &self,
+        id: &ModelId,
+        change: impl FnOnce(Option<Slot>) -> Result<Slot, StoreError>,
+    ) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        let mut slot = change(self.disk.slot(id)?)?;
+        self.disk.put_slot(&mut slot)
+    }
+
+    /// As [`Inner::change`]; nothing happens if the model was removed meanwhile, or nothing changed.
+    fn change_if_there(&self, id: &ModelId, change: impl FnOnce(&mut Slot)) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        let Some(before) = self.disk.slot(id)? else { return Ok(()) };
+        let mut slot = before.clone();
+        change(&mut slot);
+        if slot == before { Ok(()) } else { self.disk.put_slot(&mut slot) }
+    }
+}
+
+fn invalid(field: &'static str, why: String) -> StoreError {
+    StoreError::Invalid { field, why }
+}
+
+/// A download on its way, or at its end. It belongs to the store: letting go of the handle changes nothing.
+pub struct Download {
+    job: Arc<Job>,
+    seen: Seen,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Download").field(&self.job.id).finish()
+    }
+}
+
+impl Download {
+    /// The id of the model.
+    pub fn id(&self) -> &ModelId {
+        &self.job.id
+    }
+
+    /// Waits for the next event; `None` after the last. Progress that nobody read in time is left out.
+    ///
+    /// # Errors
+    /// Why it failed, once.
+    #[expect(clippy::should_implement_trait, reason = "an iterator would have to hide the error in its items")]
+    pub fn next(&mut self) -> Result<Option<DownloadEvent>, StoreError> {
+        self.job.board.next(&mut self.seen, None).unwrap_or(Ok(None))
+    }
+
+    /// As [`Download::next`]; `None` outside if nothing happened in this time.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Option<Result<Option<DownloadEvent>, StoreError>> {
+        self.job.board.next(&mut self.seen, Some(timeout))
+    }
+
+    /// As [`Download::next`], for tasks.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<DownloadEvent>, StoreError>> {
+        self.job.board.poll(&mut self.seen, context)
+    }
+
+    /// Waits for the end, and gives the model's id.
+    pub fn wait(mut self) -> Result<ModelId, StoreError> {
+        loop {
+            match self.next()? {
+                Some(DownloadEvent::Ready(id)) => return Ok(id),
+                Some(_) => {}
+                // The end is told once a handle, and somebody read it before.
+                None => return Ok(self.job.id.clone()),
+            }
+        }
+    }
+
+    /// Stops it until it is resumed; what has arrived stays.
+    pub fn pause(&self) {
+        self.job.control.pause();
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.job.control.resume();
+    }
+
+    /// Ends it. What has arrived stays until it is collected, so that asking again goes on there.
+    pub fn cancel(&self) {
+        self.job.control.cancel();
+    }
+
+    /// Another handle on the same download, which hears all steps from the beginning.
+    pub fn again(&self) -> Self {
+        Self { job: Arc::clone(&self.job), seen: Seen::default() }
+    }
+
+    /// Whether it is paused.
+    pub fn is_paused(&self) -> bool {
+        self.job.control.is_paused()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.job.board.has_ended()
+    }
+}
