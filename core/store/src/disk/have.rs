@@ -1,6 +1,6 @@
 //! Which chunks of a file are there: what a download goes on from.
 //!
-//! The record belongs to one plan, named by its digest: the same bits mean other bytes under another cut. It notes which
+//! The record is there twice, as every small one. It belongs to one plan, named by its digest: the same bits mean other bytes under another cut. It notes which
 //! chunks came since the record before it. Those are verified again before they are believed, because a disk may have
 //! said that it had written what it had not.
 
@@ -10,6 +10,8 @@ use crate::{Digest, FilePlan};
 /// The record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Have {
+    /// How often it was written.
+    pub(super) generation: u64,
     /// Digest of the plan.
     pub(super) plan: Digest,
     /// Chunks that are there.
@@ -38,7 +40,8 @@ fn unpack(bytes: &[u8], count: usize) -> Vec<bool> {
 
 impl Have {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut payload = self.plan.0.to_vec();
+        let mut payload = self.generation.to_le_bytes().to_vec();
+        payload.extend_from_slice(&self.plan.0);
         payload.extend_from_slice(&(self.bits.len() as u64).to_le_bytes());
         payload.extend(pack(&self.bits));
         payload.extend(pack(&self.last));
@@ -50,7 +53,8 @@ impl Have {
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let payload = HAVE.decode(bytes).ok()?;
-        let (plan, rest) = payload.split_first_chunk::<32>()?;
+        let (generation, rest) = payload.split_first_chunk::<8>()?;
+        let (plan, rest) = rest.split_first_chunk::<32>()?;
         let (count, rest) = rest.split_first_chunk::<8>()?;
         let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
         let packed = count.div_ceil(8);
@@ -62,7 +66,8 @@ impl Have {
         }
         let none = Digest([0; 32]);
         let digests = digests.iter().map(|bytes| Some(Digest(*bytes)).filter(|digest| *digest != none)).collect();
-        Some(Self { plan: Digest(*plan), bits: unpack(bits, count), last: unpack(last, count), digests })
+        let generation = u64::from_le_bytes(*generation);
+        Some(Self { generation, plan: Digest(*plan), bits: unpack(bits, count), last: unpack(last, count), digests })
     }
 }
 
@@ -77,6 +82,7 @@ mod tests {
         fn records_come_back(bits: Vec<(bool, bool)>, known: bool) {
             let digest = |at: usize| Digest::of(&at.to_le_bytes());
             let have = Have {
+                generation: 7,
                 plan: digest(1),
                 bits: bits.iter().map(|pair| pair.0).collect(),
                 last: bits.iter().map(|pair| pair.1).collect(),

@@ -8,9 +8,10 @@
 //!   objects/<sha256>        complete and verified; never changed; presence means that
 //!   objects/<sha256>.chunks where its chunks end and what their digests are
 //!   panels/<sha256>/        what the engine derived from it
-//!   staging/<sha256>/       data, plan, have: being put together
+//!   staging/<sha256>/       data, plan, have, have.copy: being put together
 //!   quarantine/             damaged objects, until somebody collects them
 //!   trust/<name>.state .copy   records of other modules
+//!   ballast                 gives way to slots when the disk is full
 //!   trusted                 objects that were verified once and have not changed since
 //! ```
 //!
@@ -49,6 +50,11 @@ pub use staging::Staging;
 
 /// The layout that this version reads and writes.
 const LAYOUT: &str = "v1";
+
+/// A file that is in the way on purpose: when the disk is full it goes, and there is room for a slot.
+const BALLAST: &str = "ballast";
+/// Its bytes: a slot is some kilobytes, and written twice.
+const BALLAST_BYTES: usize = 64 << 10;
 
 /// How a store treats its disk.
 #[derive(Debug, Clone)]
@@ -129,17 +135,16 @@ impl Disk {
         }
         let lock = take_lock(&*vfs, &root, &base)?;
         recover(&*vfs, &base)?;
-        let (install_id, is_new) = records::mark(&*vfs, &root, &base)?;
-        if is_new {
-            // The names of the folders themselves.
-            for folder in [&base, &root] {
-                vfs.sync_dir(folder).map_err(StoreError::io("syncing", folder))?;
-            }
-            if let Some(above) = root.parent() {
-                // It need not be ours to open.
-                let _ = vfs.sync_dir(above);
-            }
+        let install_id = records::mark(&*vfs, &root, &base)?;
+        // The names of the folders themselves; always, because whoever made them may have been killed before this.
+        for folder in [&base, &root] {
+            vfs.sync_dir(folder).map_err(StoreError::io("syncing", folder))?;
         }
+        if let Some(above) = root.parent() {
+            // It need not be ours to open.
+            let _ = vfs.sync_dir(above);
+        }
+        put_ballast(&*vfs, &base, settings.keep_free);
         let trusted = objects::read_trusted(&*vfs, &base);
         let inner = Inner {
             vfs,
@@ -330,6 +335,17 @@ fn take_lock(vfs: &dyn Vfs, root: &Path, base: &Path) -> Result<Box<dyn VfsFile>
     Ok(file)
 }
 
+fn put_ballast(vfs: &dyn Vfs, base: &Path, keep_free: u64) {
+    let path = base.join(BALLAST);
+    let is_there = vfs.stat(&path).is_ok_and(|stat| stat.len == BALLAST_BYTES as u64);
+    let free = vfs.free_space(base).unwrap_or(0);
+    if !is_there && free > keep_free + 2 * BALLAST_BYTES as u64 {
+        // Without it a full disk is only less comfortable. Not zeros: they may take no space.
+        let bytes: Vec<u8> = (0..BALLAST_BYTES).map(|at| (at % 251) as u8).collect();
+        let _ = write_whole(vfs, &path, &bytes);
+    }
+}
+
 /// Removes what a crash left that nobody can use: temporaries, tables without their objects, staging of what is there.
 fn recover(vfs: &dyn Vfs, base: &Path) -> Result<(), StoreError> {
     let names = |folder: &Path| vfs.read_dir(folder).map_err(StoreError::io("reading the folder", folder));
@@ -382,7 +398,7 @@ fn remove_folder(vfs: &dyn Vfs, folder: &Path) -> io::Result<()> {
     };
     // What says that the rest is there goes first.
     let mut names = names;
-    names.sort_by_key(|name| name.as_os_str() != "have");
+    names.sort_by_key(|name| name.to_str().is_none_or(|name| !name.starts_with("have")));
     for name in names {
         let path = folder.join(name);
         if !vfs.stat(&path)?.is_dir {

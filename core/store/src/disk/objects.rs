@@ -180,7 +180,13 @@ impl Disk {
     /// Forgets that the object was verified.
     pub fn distrust(&self, digest: &Digest) -> Result<(), StoreError> {
         let mut trusted = lock(&self.inner.trusted);
-        if trusted.remove(digest).is_some() { self.inner.write_trusted(&trusted) } else { Ok(()) }
+        if trusted.remove(digest).is_none() {
+            return Ok(());
+        }
+        // If it cannot be written, it must not be there.
+        self.inner
+            .write_trusted(&trusted)
+            .or_else(|_| self.inner.remove_file(&self.inner.root.join("trusted")).map(drop))
     }
 
     fn remember(&self, digest: &Digest, mark: Mark) -> Result<(), StoreError> {
@@ -190,7 +196,9 @@ impl Disk {
         }
         trusted.insert(*digest, mark);
         trusted.retain(|digest, _| self.inner.vfs.stat(&self.inner.object_path(digest)).is_ok());
-        self.inner.write_trusted(&trusted)
+        // If it cannot be written, as on a full disk, it holds until the store is closed.
+        let _ = self.inner.write_trusted(&trusted);
+        Ok(())
     }
 
     /// Takes a hold on an object for as long as somebody reads it.

@@ -2,12 +2,13 @@
 //! names, synced, and renamed, so each copy is the old or the new one; of two sound copies the later counts, and a
 //! damaged one is written again from the other.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::checked::{Kind, MARK, STATE, Unsound};
-use super::{Disk, Inner, LAYOUT, lock, read_whole, temporary, write_whole};
+use super::{BALLAST, Disk, Inner, LAYOUT, lock, read_whole, temporary, write_whole};
 use crate::{Digest, ModelId, Slot, StoreError, Vfs};
 
 /// Where the copies of a record are.
@@ -15,7 +16,7 @@ use crate::{Digest, ModelId, Slot, StoreError, Vfs};
 pub(super) struct Pair([PathBuf; 2]);
 
 impl Pair {
-    fn new(folder: &Path, name: &str, ending: &str) -> Self {
+    pub(super) fn new(folder: &Path, name: &str, ending: &str) -> Self {
         Self([folder.join(format!("{name}{ending}")), folder.join(format!("{name}.copy"))])
     }
 }
@@ -70,13 +71,23 @@ pub(super) fn read<T>(
 }
 
 impl Inner {
-    /// Writes both copies; the record is durable afterwards.
-    fn write_pair(&self, pair: &Pair, bytes: &[u8]) -> Result<(), StoreError> {
-        write_pair(&*self.vfs, pair, bytes).map_err(self.failed("writing", &pair.0[0], 2 * bytes.len() as u64))
+    /// Writes both copies; the record is durable afterwards. A full disk has what the ballast held for this.
+    pub(super) fn write_pair(&self, pair: &Pair, bytes: &[u8]) -> Result<(), StoreError> {
+        let write = || write_pair(&*self.vfs, pair, bytes);
+        let is_full =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        write()
+            .or_else(|error| {
+                if is_full(&error) && self.vfs.remove_file(&self.root.join(BALLAST)).is_ok() {
+                    return write();
+                }
+                Err(error)
+            })
+            .map_err(self.failed("writing", &pair.0[0], 2 * bytes.len() as u64))
     }
 }
 
-fn write_pair(vfs: &dyn Vfs, pair: &Pair, bytes: &[u8]) -> std::io::Result<()> {
+fn write_pair(vfs: &dyn Vfs, pair: &Pair, bytes: &[u8]) -> io::Result<()> {
     // Both are on disk before either has its name: a full disk leaves the record as it was.
     let aside = pair.0.clone().map(|path| temporary(&path));
     let write = || {
@@ -101,8 +112,8 @@ struct Mark {
     install: String,
 }
 
-/// Reads or writes the marker; gives the installation's id, and whether it is new.
-pub(super) fn mark(vfs: &dyn Vfs, root: &Path, base: &Path) -> Result<([u8; 16], bool), StoreError> {
+/// Reads or writes the marker; gives the installation's id.
+pub(super) fn mark(vfs: &dyn Vfs, root: &Path, base: &Path) -> Result<[u8; 16], StoreError> {
     let pair = Pair::new(base, "STORE", "");
     let foreign = std::cell::Cell::new(None);
     let decode = |bytes: &[u8]| {
@@ -126,7 +137,7 @@ pub(super) fn mark(vfs: &dyn Vfs, root: &Path, base: &Path) -> Result<([u8; 16],
         return Err(StoreError::NoStore { path: root.to_owned(), why });
     }
     if let Found::Sound(id) = found {
-        return Ok((id, false));
+        return Ok(id);
     }
     // A new store, or one that was made when the power went, or one whose marker is lost: it marks nothing that is
     // not also said by the folder's name.
@@ -135,7 +146,7 @@ pub(super) fn mark(vfs: &dyn Vfs, root: &Path, base: &Path) -> Result<([u8; 16],
     let mark = Mark { layout: LAYOUT.to_owned(), install: format!("{:032x}", u128::from_be_bytes(id)) };
     let payload = serde_json::to_vec(&mark).map_err(|error| StoreError::Internal(error.to_string()))?;
     write_pair(vfs, &pair, &MARK.encode(&payload)).map_err(super::unusable(root, "marking"))?;
-    Ok((id, true))
+    Ok(id)
 }
 
 fn decode_slot(id: &ModelId, bytes: &[u8]) -> Result<(u64, Slot), String> {

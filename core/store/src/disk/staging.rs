@@ -16,6 +16,7 @@ use super::ahead::Ahead;
 use super::checked::PLAN;
 use super::have::{Have, plan_bytes};
 use super::objects::{Object, read_chunk};
+use super::records::{self, Found, Pair};
 use super::{Disk, Inner, lock, read_whole, remove_folder};
 use crate::plan::LARGEST_FILE;
 use crate::{Digest, FilePlan, Hasher, Landing, Open, StoreError, VfsFile};
@@ -28,8 +29,8 @@ pub struct Staging {
     folder: PathBuf,
     file: Arc<dyn VfsFile>,
     arrivals: Arc<Arrivals>,
-    /// One record is written at a time.
-    recording: Mutex<()>,
+    /// One record is written at a time; how often it was.
+    recording: Mutex<u64>,
     ahead: Mutex<Option<Ahead>>,
     _claim: Claim,
 }
@@ -179,13 +180,15 @@ impl Disk {
             folder,
             file: Arc::from(file),
             arrivals,
-            recording: Mutex::new(()),
+            recording: Mutex::new(kept.generation),
             ahead: Mutex::new(None),
             _claim: claim,
         };
-        // First what fits this plan, then the plan: the other way round, old bits would be read under a new cut.
-        if kept.is_other {
-            staging.write_record(&kept.here, &vec![false; kept.here.len()])?;
+        // A record that promises more than is believed, or under another plan, would be believed after the next crash,
+        // when other bytes are where it points. First the record, then the plan: the other way round, old bits would be
+        // read under a new cut.
+        if kept.is_stale {
+            staging.write_record(&mut lock(&staging.recording), &kept.here, &vec![false; kept.here.len()])?;
         }
         let path = staging.folder.join("plan");
         let file = PLAN.encode(&bytes);
@@ -244,12 +247,18 @@ impl Disk {
     }
 }
 
+fn have_pair(folder: &Path) -> Pair {
+    Pair::new(folder, "have", "")
+}
+
 /// What an earlier staging left that can be used.
 struct Kept {
     here: Vec<bool>,
     digests: Vec<Option<Digest>>,
-    /// It was kept under another plan.
-    is_other: bool,
+    /// There is a record that says otherwise.
+    is_stale: bool,
+    /// That of the record.
+    generation: u64,
 }
 
 impl Kept {
@@ -265,10 +274,22 @@ impl Kept {
         plan_digest: Digest,
     ) -> Result<Self, StoreError> {
         let count = plan.chunks.len();
-        let nothing = || Self { here: vec![false; count], digests: vec![None; count], is_other: false };
+        let nothing = |generation| Self {
+            here: vec![false; count],
+            digests: vec![None; count],
+            is_stale: generation > 0,
+            generation,
+        };
         let read = |name: &str, largest| read_whole(&*inner.vfs, &folder.join(name), largest).ok().flatten();
-        let have = read("have", super::checked::HAVE.largest_file()).and_then(|bytes| Have::from_bytes(&bytes));
-        let Some(have) = have else { return Ok(nothing()) };
+        let decode = |bytes: &[u8]| {
+            Have::from_bytes(bytes).map(|have| (have.generation, have)).ok_or_else(|| "it is damaged".to_owned())
+        };
+        let largest = super::checked::HAVE.largest_file();
+        let have = match records::read(&*inner.vfs, &have_pair(folder), largest, decode) {
+            Ok(Found::Sound(have)) => have,
+            // What cannot be read is not there.
+            _ => return Ok(nothing(0)),
+        };
         let len = file.stat().map_err(StoreError::io("looking at", folder))?.len;
         if have.plan == plan_digest && have.bits.len() == count {
             return Ok(Self::same(file, len, plan, &have));
@@ -276,13 +297,14 @@ impl Kept {
         let old = read("plan", PLAN.largest_file())
             .and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok())
             .filter(|old| plan_bytes(old).1 == have.plan && old.chunks.len() == have.bits.len());
-        let Some(old) = old else { return Ok(nothing()) };
-        Ok(Self { is_other: true, ..Self::other(file, len, plan, &old, &have) })
+        let Some(old) = old else { return Ok(nothing(have.generation)) };
+        Ok(Self::other(file, len, plan, &old, &have))
     }
 
     /// Under the same plan: believed, but for the last batch, which is verified.
     fn same(file: &dyn VfsFile, len: u64, plan: &FilePlan, have: &Have) -> Self {
-        let mut kept = Self { here: Vec::new(), digests: Vec::new(), is_other: false };
+        let generation = have.generation;
+        let mut kept = Self { here: Vec::new(), digests: Vec::new(), is_stale: false, generation };
         let mut buffer = Vec::new();
         for index in 0..plan.chunks.len() {
             let (start, length) = plan.chunks.range(index);
@@ -293,6 +315,7 @@ impl Kept {
                 let read = read_chunk(file, &plan.chunks, index, &mut buffer).unwrap_or(false);
                 here = read && Some(Digest::of(&buffer)) == digest;
             }
+            kept.is_stale |= here != have.bits[index];
             kept.here.push(here);
             kept.digests.push(recorded.filter(|_| here));
         }
@@ -302,7 +325,8 @@ impl Kept {
     /// Under another plan for the same file: chunks of the new cut that old chunks cover are read again and kept if
     /// their digest is right: the plan's, or, without one, that of an old chunk with the same ends.
     fn other(file: &dyn VfsFile, len: u64, plan: &FilePlan, old: &FilePlan, have: &Have) -> Self {
-        let mut kept = Self { here: Vec::new(), digests: Vec::new(), is_other: true };
+        let generation = have.generation;
+        let mut kept = Self { here: Vec::new(), digests: Vec::new(), is_stale: true, generation };
         let mut buffer = Vec::new();
         for index in 0..plan.chunks.len() {
             let (start, length) = plan.chunks.range(index);
@@ -366,7 +390,7 @@ impl Landing for Staging {
         self.arrivals.changed.notify_all();
         match self.recording.try_lock() {
             _ if !due => Ok(()),
-            Ok(_recording) => self.checkpoint_locked(),
+            Ok(mut recording) => self.checkpoint_locked(&mut recording),
             Err(_) if must => self.checkpoint(),
             Err(_) => Ok(()),
         }
@@ -407,11 +431,10 @@ impl Staging {
     /// # Errors
     /// After one nothing that is not in the last record is believed any more: stage the file again.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
-        let _recording = lock(&self.recording);
-        self.checkpoint_locked()
+        self.checkpoint_locked(&mut lock(&self.recording))
     }
 
-    fn checkpoint_locked(&self) -> Result<(), StoreError> {
+    fn checkpoint_locked(&self, generation: &mut u64) -> Result<(), StoreError> {
         let (here, last, fresh) = {
             let state = lock(&self.arrivals.state);
             state.usable()?;
@@ -422,7 +445,7 @@ impl Staging {
             let last: Vec<bool> = here.iter().zip(&state.durable).map(|(here, durable)| *here && !durable).collect();
             (here, last, state.fresh)
         };
-        let result = self.sync_data().and_then(|()| self.write_record(&here, &last));
+        let result = self.sync_data().and_then(|()| self.write_record(generation, &here, &last));
         let mut state = lock(&self.arrivals.state);
         match &result {
             Ok(()) => {
@@ -441,12 +464,13 @@ impl Staging {
         self.file.sync().map_err(self.inner().failed("syncing", &data, 1))
     }
 
-    fn write_record(&self, here: &[bool], last: &[bool]) -> Result<(), StoreError> {
+    fn write_record(&self, generation: &mut u64, here: &[bool], last: &[bool]) -> Result<(), StoreError> {
         let digests =
             if self.plan.chunks.has_digests() { Vec::new() } else { lock(&self.arrivals.state).digests.clone() };
-        let have = Have { plan: self.plan_digest, bits: here.to_vec(), last: last.to_vec(), digests };
-        self.inner().write_whole(&self.folder.join("have"), &have.to_bytes())?;
-        self.inner().sync_dir(&self.folder)
+        *generation += 1;
+        let (bits, last) = (here.to_vec(), last.to_vec());
+        let have = Have { generation: *generation, plan: self.plan_digest, bits, last, digests };
+        self.inner().write_pair(&have_pair(&self.folder), &have.to_bytes())
     }
 
     /// Takes from these objects (and from what quarantine has of this very file) every missing chunk whose digest is
@@ -532,19 +556,19 @@ impl Staging {
         if missing > 0 {
             return Err(StoreError::Invalid { field: "staging", why: format!("{missing} chunks are missing") });
         }
-        let _recording = lock(&self.recording);
+        let mut recording = lock(&self.recording);
         lock(&self.arrivals.state).usable()?;
         let data = self.folder.join("data");
         let got = match self.whole(cancel, progress) {
             Err(error @ StoreError::Io { .. }) => {
                 // What cannot be read is fetched again, onto other places of the disk with some luck.
-                self.find_fault(true)?;
+                self.find_fault(&mut recording, true)?;
                 return Err(error);
             }
             other => other?,
         };
         if got != self.plan.sha256 {
-            self.find_fault(false)?;
+            self.find_fault(&mut recording, false)?;
             return Err(StoreError::WrongDigest { want: self.plan.sha256, got });
         }
         let inner = self.inner();
@@ -634,7 +658,7 @@ impl Staging {
 
     /// Compares every chunk with its digest, and makes those missing that differ, durably. `here`: the fault is known to
     /// be this disk's.
-    fn find_fault(&self, here: bool) -> Result<(), StoreError> {
+    fn find_fault(&self, generation: &mut u64, here: bool) -> Result<(), StoreError> {
         *lock(&self.ahead) = None;
         let recorded = lock(&self.arrivals.state).digests.clone();
         let mut buffer = Vec::new();
@@ -649,7 +673,7 @@ impl Staging {
             // What came is what was sent, and that was wrong.
             good.fill(false);
         }
-        self.write_record(&good, &vec![false; good.len()])?;
+        self.write_record(generation, &good, &vec![false; good.len()])?;
         let mut state = lock(&self.arrivals.state);
         for (chunk, good) in state.chunks.iter_mut().zip(&good) {
             *chunk = if *good { Chunk::Here } else { Chunk::Missing };

@@ -1,0 +1,16 @@
+//! A disk that loses power.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`sim`] | [`SimVfs`]: a file system in memory that forgets what was not synced |
+//! | [`random`] | [`Random`]: numbers that only look random |
+//! | [`record`] | the store's records, read by code of its own |
+//! | [`history`] | random work on a store until the power goes, and the checker that looks afterwards |
+
+pub mod history;
+pub mod random;
+pub mod record;
+pub mod sim;
+
+pub use random::Random;
+pub use sim::SimVfs;
