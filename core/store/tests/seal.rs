@@ -192,7 +192,7 @@ fn a_wrong_key_is_no_damage() {
 fn files_are_sealed_and_read_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("plain"), folder.path().join("sealed"));
-    let plain: Vec<u8> = (0..5 * CHUNK as usize + 12_345).map(|index| (index * index >> 7) as u8).collect();
+    let plain: Vec<u8> = (0..5 * CHUNK as usize + 12_345).map(|index| ((index * index) >> 7) as u8).collect();
     std::fs::write(&from, &plain).unwrap();
     let chunks = seal_file(&from, &to, "k", &Keys).unwrap();
     assert_eq!((chunks.len(), chunks.range(6).1), (7, 6 * 32 + 1 + 120));

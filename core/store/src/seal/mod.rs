@@ -9,7 +9,7 @@
 //!
 //! Numbers are little-endian. A chunk is AES-256-GCM of the plain chunk. Its nonce is not random but the first 12 bytes of
 //! an HMAC of the plain chunk: so a chunk that did not change looks the same in the next release, wherever it stands, and
-//! only what has changed is downloaded. Different chunks have different nonces, but for a chance of 2^-97 for every
+//! only what has changed is downloaded. Different chunks have different nonces, but for a chance of 2^-96 for every
 //! two: 2^-49 that it ever happens among 16 TiB under one key.
 //!
 //! Nothing in a chunk says where it belongs; the table does, and the HMAC over table and footer holds it together. A

@@ -1,0 +1,121 @@
+//! Publishing, checking, sealing and planning a delta take a few MiB, whatever the file's size.
+#![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
+
+mod kit;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use inkling_models::synth::{self, Quant, SynthOptions};
+use inkling_store::chunking::delta;
+use inkling_store::publish::{Publication, PublishFile, Roles, check, init, publish};
+use inkling_store::seal::{KeyProvider, Sealed, seal_file};
+use inkling_store::{Role, StoreError};
+use kit::{DAY, NOW, key, ring};
+use zeroize::Zeroizing;
+
+static NOW_HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST_HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts bytes that are held, and how many were at most.
+struct Peak;
+
+// Everything is the system allocator's doing.
+unsafe impl GlobalAlloc for Peak {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = NOW_HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST_HELD.fetch_max(held, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        NOW_HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static PEAK: Peak = Peak;
+
+/// The most bytes that were held at once above what was held before.
+fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = NOW_HELD.load(Ordering::SeqCst);
+    MOST_HELD.store(before, Ordering::SeqCst);
+    let result = work();
+    (MOST_HELD.load(Ordering::SeqCst) - before, result)
+}
+
+struct OneKey;
+
+impl KeyProvider for OneKey {
+    fn key(&self, _: &str) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        Ok(Zeroizing::new([7; 32]))
+    }
+}
+
+fn publication<'a>(
+    folder: &'a Path,
+    weights: &Path,
+    number: u64,
+    keys: &'a [inkling_store::manifest::SecretKey],
+) -> Publication<'a> {
+    Publication {
+        folder,
+        model: "m".parse().unwrap(),
+        number,
+        files: vec![PublishFile { role: Role::Weights, path: weights.to_owned(), required: true }],
+        floor: 0,
+        ram_min: 0,
+        sdk_min: String::new(),
+        golden: Vec::new(),
+        least_speed: 0.0,
+        seal: None,
+        keys,
+        basis_points: 0,
+        catalog_expires: NOW + DAY,
+        rollout_expires: NOW + DAY,
+        now: NOW,
+    }
+}
+
+#[test]
+fn a_few_mebibytes_are_enough() {
+    const MOST: usize = 16 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let served = folder.path().join("served");
+    let weights = folder.path().join("m.gguf");
+    let options = SynthOptions { quant: Quant::Q4_0, ..SynthOptions::default() };
+    let size = synth::write("smollm2-135m", &options, &weights, &|_| {}).unwrap().bytes;
+    let keys = [key(1)];
+    let roles = Roles { release: ring(&[1], 1), rollout: None, expires: NOW + DAY };
+    init(&served, &roles, &keys).unwrap();
+
+    let (publishing, _) = peak(|| publish(&publication(&served, &weights, 1, &keys)).unwrap());
+    // The second release is what a fine-tune of a few layers is: a stretch of other bytes.
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let third = bytes.len() / 3;
+    bytes[third..third + (5 << 20)].iter_mut().for_each(|byte| *byte ^= 1);
+    std::fs::write(&weights, &bytes).unwrap();
+    drop(bytes);
+    publish(&publication(&served, &weights, 2, &keys)).unwrap();
+    let (checking, checked) = peak(|| check(&served, NOW).unwrap());
+    let (old, new) = (&checked.releases[0].files[0].plan, &checked.releases[1].files[0].plan);
+    let (planning, plan) = peak(|| {
+        let places = delta::index(&old.chunks);
+        delta::plan(&new.chunks, |digest| places.get(digest).copied())
+    });
+    let sealed = folder.path().join("sealed");
+    let (sealing, _) = peak(|| seal_file(&weights, &sealed, "k", &OneKey).unwrap());
+    let (opening, _) = peak(|| {
+        let file = std::fs::File::open(&sealed).unwrap();
+        Sealed::open(file, &sealed, None, &OneKey).unwrap().read_to(&mut std::io::sink()).unwrap();
+    });
+    println!(
+        "{size} bytes: at most {publishing} held while publishing, {checking} checking, {planning} planning a delta of {} chunks and {} bytes, {sealing} sealing, {opening} opening what is sealed",
+        plan.fetch.len(),
+        plan.bytes
+    );
+    assert!([publishing, checking, planning, sealing, opening].into_iter().all(|peak| peak < MOST));
+    assert!(plan.bytes < 8 << 20 && plan.bytes >= 5 << 20);
+}
