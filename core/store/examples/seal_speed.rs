@@ -70,21 +70,20 @@ fn main() {
     println!("sealing, with its sync: {:.0} MB/s", megabytes(count) / start.elapsed().as_secs_f64());
     out.fill(0);
 
-    let mut work: Vec<(&str, Box<dyn FnMut()>)> = vec![
-        ("AES-256-GCM, one thread", Box::new(|| cipher::<Aes256Gcm>(count))),
-        ("ChaCha20-Poly1305, one thread", Box::new(|| cipher::<ChaCha20Poly1305>(count))),
-        ("reading and hashing the plain file, one thread", Box::new(|| hash(&plain))),
+    let work: [(&str, &dyn Fn()); 3] = [
+        ("AES-256-GCM, one thread", &|| cipher::<Aes256Gcm>(count)),
+        ("ChaCha20-Poly1305, one thread", &|| cipher::<ChaCha20Poly1305>(count)),
+        ("reading and hashing the plain file, one thread", &|| hash(&plain)),
     ];
-    let mut opens: Vec<(&str, usize)> =
-        vec![("opening the sealed file, one thread", 1), ("opening the sealed file, two threads", 2)];
+    let opens = [("opening the sealed file, one thread", 1), ("opening the sealed file, two threads", 2)];
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); work.len() + opens.len()];
     for _ in 0..rounds {
-        for (index, (_, job)) in work.iter_mut().enumerate() {
+        for (index, (_, job)) in work.iter().enumerate() {
             let start = Instant::now();
             job();
             times[index].push(start.elapsed().as_secs_f64());
         }
-        for (index, (_, threads)) in opens.iter_mut().enumerate() {
+        for (index, (_, threads)) in opens.iter().enumerate() {
             let start = Instant::now();
             open(&sealed, &mut out, *threads);
             times[work.len() + index].push(start.elapsed().as_secs_f64());

@@ -207,6 +207,7 @@ fn releases_that_make_no_sense() {
         ("/files/0/sha256", json!("ab"), "64 hexadecimal"),
         ("/files/1/sealed", json!(""), "no name"),
         ("/files/1/sealed", json!("k".repeat(101)), "no name"),
+        ("/files/1/sealed", json!("../key"), "no name"),
         ("/files", json!(vec![file; 33]), "at most 32"),
     ];
     for (pointer, value, why) in cases {

@@ -253,9 +253,15 @@ fn signers_need_not_meet() {
     assert_eq!(sign_pending(publisher.path(), Kind::Catalog, &second).unwrap(), Outcome::Written { version: 1 });
     publish(&publisher.publication(1, &first)).unwrap();
     assert_eq!(check(publisher.path(), NOW).unwrap().releases.len(), 1);
+    // The second signer may as well repeat the command, later and with a key of his own.
+    let repeat = keys(&[2, 11]);
+    let waits = publish(&publisher.publication(3, &first)).unwrap().catalog;
+    assert_eq!(waits, Outcome::Pending { version: 2, missing: 1 });
+    let again = Publication { catalog_expires: NOW + 91 * DAY, ..publisher.publication(3, &repeat) };
+    assert_eq!(publish(&again).unwrap().catalog, Outcome::Written { version: 2 });
     // One that waited while another was served is stale.
     let waiting = keys(&[1, 11]);
-    publish(&publisher.publication(2, &waiting)).unwrap();
+    publish(&publisher.publication(4, &waiting)).unwrap();
     let pending = std::fs::read(publisher.path().join("pending/catalog.json")).unwrap();
     sign_pending(publisher.path(), Kind::Catalog, &second).unwrap();
     std::fs::create_dir_all(publisher.path().join("pending")).unwrap();

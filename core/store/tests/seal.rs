@@ -61,7 +61,7 @@ fn file() -> impl Strategy<Value = (Vec<u8>, Vec<u64>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn what_was_sealed_comes_back((plain, ends) in file()) {
@@ -182,9 +182,41 @@ fn a_wrong_key_is_no_damage() {
     let error = Sealed::open(bytes, Path::new("model"), None, &OtherKeys).unwrap_err();
     assert!(matches!(&error, StoreError::Key { id, .. } if id == "k"), "{error}");
     let chunks = Chunks::new(1, vec![1], Vec::new()).unwrap();
-    for (key, typed) in [("missing", true), ("", false), ("a\nb", false), (&"k".repeat(101)[..], false)] {
+    for (key, typed) in [
+        ("missing", true),
+        ("", false),
+        ("a\nb", false),
+        ("a/b", false),
+        ("a..b", false),
+        (&"k".repeat(101)[..], false),
+    ] {
         let error = seal(&mut &b"x"[..], &chunks, &mut Vec::new(), key, &Keys).unwrap_err();
         assert_eq!(matches!(error, StoreError::Key { .. }), typed, "{error}");
+    }
+}
+
+/// Never asked: the name of the key is a trick.
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn key(&self, id: &str) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        panic!("asked for {id:?}")
+    }
+}
+
+#[test]
+fn providers_are_not_asked_for_strange_names() {
+    // A table with everything that nobody needs a key for, for a name of six bytes.
+    let (bytes, chunks) = sealed(b"hello", vec![5], "abcdef");
+    let name = 5 + 32;
+    for trick in [b"../../", b"a/../b", b"a\0bcde", b"\xff\xffabcd"] {
+        let mut changed = bytes.clone();
+        changed[name..name + 6].copy_from_slice(trick);
+        let sums = changed.len() - 64;
+        let sum = Digest::of(&changed[5..sums]);
+        changed[sums..sums + 32].copy_from_slice(&sum.0);
+        let error = Sealed::open(changed, Path::new("model"), Some(chunks.len() as u64), &NoKeys).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { chunk: 1, .. }), "{error}");
     }
 }
 

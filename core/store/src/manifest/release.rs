@@ -8,6 +8,7 @@ use super::catalog::ReleaseRef;
 use super::names::{check_name, check_path, folded};
 use super::{check_format, untrusted};
 use crate::plan::LARGEST_FILE;
+use crate::seal::is_key_id;
 use crate::{Chunks, Digest, FilePlan, Golden, ModelId, Release, ReleaseFile, Role, StoreError};
 
 /// The most bytes of a release's document: the chunks of some 400 GiB.
@@ -244,8 +245,7 @@ fn check_files(files: &[File]) -> Result<(), String> {
         }
         // At most 32 files below 2^40.
         total += file.size;
-        let key = file.sealed.as_deref().unwrap_or("x");
-        if key.is_empty() || key.len() > LONGEST_TEXT || key.chars().any(char::is_control) {
+        if file.sealed.as_deref().is_some_and(|key| !is_key_id(key)) {
             return no("its key has no name");
         }
     }

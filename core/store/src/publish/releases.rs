@@ -197,6 +197,9 @@ fn manifest(what: &Publication<'_>) -> Result<ReleaseManifest, StoreError> {
             let unusable =
                 |error: &dyn std::fmt::Display| StoreError::Unusable { file: name.to_owned(), why: error.to_string() };
             let gguf = Gguf::open(&file.path).map_err(|error| unusable(&error))?;
+            if gguf.paths().count() > 1 {
+                return Err(unusable(&"it is split in parts: join them first"));
+            }
             let architecture = gguf.metadata().require_str("general.architecture");
             release.architecture = architecture.map_err(|error| unusable(&error))?.to_owned();
         }

@@ -41,6 +41,13 @@ pub trait KeyProvider: Send + Sync {
     fn key(&self, id: &str) -> Result<Zeroizing<[u8; 32]>, StoreError>;
 }
 
+/// Whether this can be the name of a key: 1 to 100 letters, digits, `.`, `_`, `-` and `:`, without `..`. A provider may take
+/// it for part of a file's name, and it may come from a stranger's file.
+pub fn is_key_id(id: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    (1..=format::LONGEST_KEY).contains(&(id.len() as u64)) && id.chars().all(plain) && !id.contains("..")
+}
+
 /// Bytes that are read at any place, by several threads at once.
 pub trait ReadAt: Send + Sync {
     /// How many there are.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::format::{ENTRY, Entry, FIELDS, FOOTER, Fields, checksum, with_tail};
 use super::keys::Keys;
-use super::{KeyProvider, ReadAt};
+use super::{KeyProvider, ReadAt, is_key_id};
 use crate::{CHUNK, Chunks, StoreError};
 
 /// A sealed file whose table has been found authentic. Chunks are decrypted and checked as they are asked for; several
@@ -53,7 +53,8 @@ impl<R: ReadAt> Sealed<R> {
         if checksum(table, name, fields_bytes) != *sum {
             return Err(damaged(fields.chunks));
         }
-        let key_id = String::from_utf8(name.to_vec()).map_err(|_| damaged(fields.chunks))?;
+        let key_id = String::from_utf8(name.to_vec()).ok().filter(|id| is_key_id(id));
+        let key_id = key_id.ok_or_else(|| damaged(fields.chunks))?;
         let keys = Keys::of(&key_id, keys)?;
         if keys.check() != fields.check {
             let why = format!("{} was sealed with another one of this name", path.display());

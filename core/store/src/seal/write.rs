@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::KeyProvider;
-use super::format::{ENTRY, Fields, LONGEST_KEY, checksum, with_tail};
+use super::format::{ENTRY, Fields, checksum, with_tail};
 use super::keys::Keys;
+use super::{KeyProvider, is_key_id};
 use crate::chunking::chunk_file;
 use crate::{CHUNK, Chunks, StoreError};
 
@@ -82,9 +82,9 @@ fn seal_with(
 }
 
 fn check_id(id: &str) -> Result<(), StoreError> {
-    if (1..=LONGEST_KEY).contains(&(id.len() as u64)) && !id.chars().any(char::is_control) {
+    if is_key_id(id) {
         return Ok(());
     }
-    let why = "the name of a key has 1 to 100 bytes and no control characters".to_owned();
+    let why = "the name of a key has 1 to 100 letters, digits, '.', '_', '-' and ':'".to_owned();
     Err(StoreError::Invalid { field: "key", why })
 }
