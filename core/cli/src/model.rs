@@ -80,8 +80,8 @@ fn from_store(engine: &Engine, store: &ModelStore, id: &ModelId, options: LoadOp
     let loaded = store.load(engine, id, options, |fraction| bar.set_position((fraction * 1000.0) as u64));
     bar.finish_and_clear();
     let loaded = loaded?;
-    for (id, _, why) in &loaded.given_up {
-        eprintln!("warning: {id}: {why}; another release is used");
+    for given_up in &loaded.given_up {
+        eprintln!("warning: {}: {}; another release is used", given_up.id, given_up.why);
     }
     Ok(loaded.model)
 }

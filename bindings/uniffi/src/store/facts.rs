@@ -184,8 +184,9 @@ impl From<Segments> for FfiSegments {
 pub struct FfiGivenUp {
     /// The model.
     pub id: String,
-    /// The release.
-    pub release: u64,
+    /// The release that is not used any more; `None` if the model could not be loaded this time, which says nothing about
+    /// the next.
+    pub release: Option<u64>,
     /// Why, in words.
     pub why: String,
 }
@@ -205,10 +206,10 @@ pub struct FfiOrigin {
 
 impl From<&Loaded> for FfiOrigin {
     fn from(loaded: &Loaded) -> Self {
-        let given_up = loaded.given_up.iter().map(|(id, fell_back, why)| FfiGivenUp {
-            id: id.as_str().to_owned(),
-            release: fell_back.from,
-            why: why.clone(),
+        let given_up = loaded.given_up.iter().map(|given_up| FfiGivenUp {
+            id: given_up.id.as_str().to_owned(),
+            release: given_up.release.map(|release| release.from),
+            why: given_up.why.clone(),
         });
         Self {
             id: loaded.id.as_str().to_owned(),

@@ -29,9 +29,21 @@ pub struct Loaded {
     pub release: u64,
     /// Whether it has yet to prove itself.
     pub on_trial: bool,
-    /// What was given up on the way here, models with their releases, in words too: the app should know, and perhaps
-    /// its user.
-    pub given_up: Vec<(ModelId, FellBack, String)>,
+    /// What was given up on the way here: the app should know, and perhaps its user.
+    pub given_up: Vec<GivenUp>,
+}
+
+/// A release, or a whole model, that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GivenUp {
+    /// The model.
+    pub id: ModelId,
+    /// The release that is not used any more, and the kind of reason; `None` if the model could not be loaded this time,
+    /// which says nothing about the next.
+    pub release: Option<FellBack>,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// What is to be loaded.
@@ -75,6 +87,7 @@ impl ModelStore {
                 Ok(loaded) => return Ok(Loaded { given_up, ..loaded }),
                 Err(error) if another_may_do(error.kind()) => {
                     tracing::warn!(model = %id, %error, "a model cannot be loaded");
+                    given_up.push(GivenUp { id: id.clone(), release: None, why: error.to_string() });
                     first.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
@@ -90,7 +103,7 @@ impl ModelStore {
         options: &LoadOptions,
         cancel: &CancelToken,
         progress: &dyn Fn(f32),
-        given_up: &mut Vec<(ModelId, FellBack, String)>,
+        given_up: &mut Vec<GivenUp>,
     ) -> Result<Loaded, Error> {
         loop {
             let verified = std::cell::Cell::new(0.0);
@@ -98,7 +111,8 @@ impl ModelStore {
                 verified.set(VERIFYING);
                 progress(VERIFYING * (done as f64 / total.max(1) as f64) as f32);
             })?;
-            given_up.extend(lent.fell_back.iter().map(|fell| (id.clone(), *fell, words(fell))));
+            let fell_back = lent.fell_back.iter();
+            given_up.extend(fell_back.map(|fell| GivenUp { id: id.clone(), release: Some(*fell), why: words(fell) }));
             let lent = Arc::new(lent);
             let start = verified.get();
             let tell = |fraction: f32| progress(start + (1.0 - start) * fraction);
@@ -114,7 +128,8 @@ impl ModelStore {
             let words = error.to_string();
             tracing::warn!(model = %id, release = number, %words, "a release is no good");
             lent.bad(why)?;
-            given_up.push((id.clone(), FellBack { from: number, why }, words));
+            let release = Some(FellBack { from: number, why });
+            given_up.push(GivenUp { id: id.clone(), release, why: words });
             drop(lent);
             if !self.0.has_release(id)? {
                 return Err(error);

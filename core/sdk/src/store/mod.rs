@@ -46,7 +46,7 @@ pub use inkling_store::store::{COLLECT_AFTER, Installed, NetworkPolicy, Part, Se
 pub use inkling_store::{Digest, DownloadEvent, EnsureOptions, ModelId, NoDigest, NoModelId, Source, Transfer};
 
 pub use fit::{Fit, Short};
-pub use load::{Loaded, StoreLoad};
+pub use load::{GivenUp, Loaded, StoreLoad};
 pub use options::StoreOptions;
 
 use crate::{Engine, Error, KvType};
