@@ -139,7 +139,7 @@ fn releases_prove_themselves_and_bad_ones_are_given_up() {
     assert_eq!((loaded.release, loaded.on_trial, loaded.given_up.len()), (1, true, 0));
     let session = loaded.model.session(SessionConfig::default()).unwrap();
     for turn in 0..5 {
-        assert_eq!(store.list().unwrap()[0].on_trial, true, "{turn}");
+        assert!(store.list().unwrap()[0].on_trial, "{turn}");
         session.respond("Translate to German: hello", GenerationOptions::default().max_tokens(3)).unwrap();
     }
     assert!(!store.list().unwrap()[0].on_trial);
@@ -256,8 +256,7 @@ fn what_fits_is_known_before_it_is_fetched() {
     let (folder, server) = (TempDir::new().unwrap(), Server::start().unwrap());
     let bytes = fs::read(demo()).unwrap();
     server.add_hub("o/r", "demo.gguf", "main", None, bytes.clone());
-    let mut net = inkling::store::NetOptions::default();
-    net.hub = server.base();
+    let net = inkling::store::NetOptions { hub: server.base(), ..Default::default() };
     let store = ModelStore::open(StoreOptions::new(folder.path().join("store")).net(net).keep_free(0)).unwrap();
     let source: Source = "o/r/demo.gguf".parse().unwrap();
     let fit = |memory: u64| {

@@ -329,6 +329,28 @@ fn three_loads_that_do_not_come_back_bring_the_release_before() {
 }
 
 #[test]
+fn a_lent_model_does_not_keep_its_store_open() {
+    let folder = TempDir::new().unwrap();
+    let (root, local) = (folder.path().join("store"), folder.path().join("m.gguf"));
+    fs::write(&local, gguf(CHUNK, 1)).unwrap();
+    let store = open(&root);
+    let m = install(&store, Source::file(&local).unwrap());
+    for round in 0..GOOD_ENOUGH {
+        let lent = store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap();
+        assert_eq!(lent.which, Which::Pending, "{round}");
+        lent.good().unwrap();
+    }
+    let lent = store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap();
+    drop(store);
+    lent.withdraw().unwrap();
+    let store = open(&root);
+    assert!(!store.list().unwrap()[0].on_trial);
+    assert!(matches!(store.remove(&m).unwrap_err().kind(), ErrorKind::Busy));
+    drop(lent);
+    store.remove(&m).unwrap();
+}
+
+#[test]
 fn what_is_lent_stays() {
     let folder = TempDir::new().unwrap();
     let store = open(&folder.path().join("store"));

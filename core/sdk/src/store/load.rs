@@ -154,7 +154,7 @@ impl ModelStore {
         let source = match &file.sealed {
             None => {
                 if options.weight_cache.is_none() {
-                    options.weight_cache = Some(WeightCache::Folder(lent.panels().map_err(other)?));
+                    options.weight_cache = Some(WeightCache::Folder(lent.panels().to_owned()));
                 }
                 ModelSource::file(path)
             }
@@ -195,10 +195,6 @@ pub(super) enum Failure {
     Release(Error, Why),
     /// Because of something that says nothing about it.
     Other(Error),
-}
-
-fn other(error: StoreError) -> Failure {
-    Failure::Other(error.into())
 }
 
 fn words(fell_back: &FellBack) -> String {

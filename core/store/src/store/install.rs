@@ -131,7 +131,7 @@ impl Inner {
             self.take_known(job, staging)?;
         }
         let total = wanted.bytes();
-        let left: u64 = staged.iter().flatten().map(|staging| missing_bytes(staging)).sum();
+        let left: u64 = staged.iter().flatten().map(missing_bytes).sum();
         let there = AtomicU64::new(total.saturating_sub(left));
         for (file, staging) in wanted.files.iter().zip(staged.iter()) {
             let Some(staging) = staging else { continue };

@@ -1,16 +1,17 @@
 //! Lending models to readers: which release, whether its bytes can be believed, what happens when they cannot.
 //!
 //! A lent file is under a shared lock: nothing evicts, removes or replaces it while somebody reads it, here or in another
-//! process. Whoever borrows one says how it went; one that never says, because it crashed, has said so.
+//! process, also when the store was closed meanwhile. Whoever borrows one says how it went; one that never says, because it crashed, has said so.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use inkling_base::CancelToken;
+use inkling_base::{CancelToken, Clock};
 
+use super::slots::SlotRef;
 use super::{Inner, Store};
 use crate::disk::Lease;
-use crate::slot::{Choice, FellBack, Which, Why};
+use crate::slot::{Choice, FellBack, Slot, Which, Why};
 use crate::{Digest, ModelId, Release, ReleaseFile, Role, StoreError};
 
 /// A model that somebody reads.
@@ -24,7 +25,9 @@ pub struct Lent {
     /// What was given up to come here: the app should know.
     pub fell_back: Vec<FellBack>,
     files: Vec<(ReleaseFile, Lease)>,
-    inner: Arc<Inner>,
+    panels: PathBuf,
+    slot: SlotRef,
+    clock: Arc<dyn Clock>,
     /// Whether somebody said how it went.
     reported: Mutex<bool>,
 }
@@ -46,10 +49,8 @@ impl Lent {
     }
 
     /// The folder for what an engine prepares from the model; it goes when the model goes.
-    pub fn panels(&self) -> Result<PathBuf, StoreError> {
-        let weights = self.release.weights();
-        let weights = weights.ok_or_else(|| StoreError::NotFound { what: format!("the weights of {}", self.id) })?;
-        self.inner.disk.panels(&weights.sha256)
+    pub fn panels(&self) -> &Path {
+        &self.panels
     }
 
     /// An answer ended well. Five make a release on trial the active one.
@@ -59,8 +60,8 @@ impl Lent {
             return Ok(()); // It has said so, and there is nothing left to prove.
         }
         *reported = true;
-        let now = self.inner.now();
-        self.inner.change_if_there(&self.id, |slot| {
+        let now = self.clock.unix().as_secs();
+        self.slot.change(|slot| {
             slot.good(self.release.number, now);
         })
     }
@@ -69,7 +70,7 @@ impl Lent {
     pub fn bad(&self, why: Why) -> Result<(), StoreError> {
         *self.reported.lock().unwrap_or_else(PoisonError::into_inner) = true;
         tracing::warn!(model = %self.id, release = self.release.number, ?why, "a release is given up");
-        self.inner.change_if_there(&self.id, |slot| {
+        self.slot.change(|slot| {
             slot.bad(self.release.number, why);
         })
     }
@@ -80,7 +81,7 @@ impl Lent {
         if std::mem::replace(&mut *reported, true) {
             return Ok(());
         }
-        self.inner.change_if_there(&self.id, |slot| slot.withdraw())
+        self.slot.change(Slot::withdraw)
     }
 }
 
@@ -125,15 +126,20 @@ impl Store {
             match inner.borrow(id, &choice, cancel, progress) {
                 Ok(files) => {
                     let Choice { release, which, .. } = choice;
-                    let reported = Mutex::new(false);
+                    let weights = release.weights();
+                    let weights =
+                        weights.ok_or_else(|| StoreError::NotFound { what: format!("the weights of {id}") })?;
+                    let panels = inner.disk.panels(&weights.sha256)?;
                     return Ok(Lent {
                         id: id.clone(),
                         release,
                         which,
                         fell_back,
                         files,
-                        inner: Arc::clone(inner),
-                        reported,
+                        panels,
+                        slot: SlotRef::new(id, &inner.config),
+                        clock: Arc::clone(&inner.config.clock),
+                        reported: Mutex::new(false),
                     });
                 }
                 Err(Refusal::Release(error, why)) => {

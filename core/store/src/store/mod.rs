@@ -6,6 +6,7 @@
 //! | `jobs` | the downloads that are on their way, and who comes first |
 //! | `resolve`, `catalog`, `wanted` | what a source has |
 //! | `install` | a download from its beginning to its end |
+//! | `slots` | how slots are changed, also after the store was closed |
 //! | `lend` | [`Lent`]: a model that somebody reads |
 //! | `keep` | list, verify, pin, remove, undo, make room |
 //! | `segments` | files that a phone's background session fetched |
@@ -19,10 +20,12 @@ mod lend;
 mod look;
 mod resolve;
 mod segments;
+mod slots;
 mod wanted;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -49,7 +52,7 @@ use jobs::{Job, Jobs};
 pub struct Store {
     inner: Arc<Inner>,
     /// Not held by downloads, so that they do not keep the store open.
-    _users: Arc<Users>,
+    users: Arc<Users>,
 }
 
 pub(crate) struct Inner {
@@ -67,17 +70,21 @@ pub(crate) struct Inner {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Stops all downloads when the last user is gone.
-struct Users(Weak<Inner>);
+struct Users {
+    inner: Weak<Inner>,
+    /// Threads of downloads.
+    running: Arc<AtomicUsize>,
+}
 
 impl Drop for Users {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
+        if let Some(inner) = self.inner.upgrade() {
             inner.jobs.all().iter().for_each(|job| job.control.cancel());
-            // Each holds the store's lock until it has noticed, and somebody may open the store again.
-            let until = Instant::now() + PATIENCE;
-            while !inner.jobs.all().is_empty() && Instant::now() < until {
-                std::thread::sleep(Duration::from_millis(2));
-            }
+        }
+        // Each holds the store's lock until it has noticed, and somebody may open the store again.
+        let until = Instant::now() + PATIENCE;
+        while self.running.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 }
@@ -99,8 +106,9 @@ impl Store {
         let disk = Disk::open_with(Arc::clone(&config.vfs), &config.folder, settings)?;
         let (jobs, turn, suspects) = (Jobs::default(), Mutex::default(), Mutex::default());
         let inner = Arc::new(Inner { config, disk, net, jobs, turn, suspects });
-        let users = Arc::new(Users(Arc::downgrade(&inner)));
-        Ok(Self { inner, _users: users })
+        slots::opened(&inner);
+        let users = Arc::new(Users { inner: Arc::downgrade(&inner), running: Arc::default() });
+        Ok(Self { inner, users })
     }
 
     /// Sees to it that a model is installed. Returns at once; the download goes on by itself and belongs to the store.
@@ -136,15 +144,20 @@ impl Store {
     }
 
     fn start(&self, job: &Arc<Job>) -> Result<(), StoreError> {
-        let (inner, work) = (Arc::clone(&self.inner), Arc::clone(job));
+        let (inner, work, running) = (Arc::clone(&self.inner), Arc::clone(job), Arc::clone(&self.users.running));
+        running.fetch_add(1, Ordering::AcqRel);
         let run = move || {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.install(&work)));
             let outcome = outcome.unwrap_or_else(|_| Err(StoreError::Internal("a download panicked".to_owned())));
             inner.jobs.remove(&work);
+            // First the store, then the word that it is over: whoever hears it may close and open the store.
+            drop(inner);
+            running.fetch_sub(1, Ordering::AcqRel);
             work.board.end(outcome);
         };
         let thread = std::thread::Builder::new().name("inkling-download".to_owned()).spawn(run);
         if let Err(error) = thread {
+            self.users.running.fetch_sub(1, Ordering::AcqRel);
             self.inner.jobs.remove(job);
             return Err(StoreError::Internal(format!("no thread to download on: {error}")));
         }
@@ -191,10 +204,7 @@ impl Inner {
     /// As [`Inner::change`]; nothing happens if the model was removed meanwhile, or nothing changed.
     fn change_if_there(&self, id: &ModelId, change: impl FnOnce(&mut Slot)) -> Result<(), StoreError> {
         let _turn = self.turn();
-        let Some(before) = self.disk.slot(id)? else { return Ok(()) };
-        let mut slot = before.clone();
-        change(&mut slot);
-        if slot == before { Ok(()) } else { self.disk.put_slot(&mut slot) }
+        slots::change_slot(&self.disk, id, change)
     }
 }
 
