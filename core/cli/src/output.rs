@@ -65,7 +65,10 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 pub(crate) fn finish(result: Result<(), Failure>) -> ExitCode {
     let error = match result {
         Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
-        Err(Failure::Found) => return ExitCode::from(FAILED),
+        Err(Failure::Found) => {
+            eprintln!("error: not everything is as it should be");
+            return ExitCode::from(FAILED);
+        }
         Err(Failure::Output(error)) => {
             eprintln!("error: standard output cannot be written: {error}");
             return ExitCode::from(FAILED);

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::jobs::Job;
 use super::wanted::{From, Wanted, WantedFile};
 use super::{Inner, invalid};
-use crate::disk::Staging;
+use crate::disk::{BadChunk, Staging};
 use crate::download::{DownloadEvent, Transfer};
 use crate::net::meter::Meter;
 use crate::slot::{Offered, Slot, Why};
-use crate::{Landing, ModelId, Release, Role, StoreError};
+use crate::{Digest, Landing, ModelId, Release, Role, StoreError};
 
 impl Inner {
     /// Installs what the job wants, and tells its watchers.
@@ -42,7 +42,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether the model is there and whole, so that nobody needs to be asked.
+    /// Whether the model is there and whole, so that nobody needs to be asked. Files that were not verified since they
+    /// last changed are.
     fn is_complete(&self, job: &Job) -> Result<bool, StoreError> {
         let Some(slot) = self.disk.slot(&job.id)? else { return Ok(false) };
         self.same_source(job, &slot)?;
@@ -51,8 +52,18 @@ impl Inner {
             if self.disk.object(&file.sha256)?.is_none() || self.is_suspect(&file.sha256) {
                 return Ok(false);
             }
+            if !self.disk.trusts(&file.sha256) && !self.bad_chunks(job, &file.sha256)?.is_empty() {
+                self.suspect(&file.sha256);
+                return Ok(false);
+            }
         }
         Ok(true)
+    }
+
+    fn bad_chunks(&self, job: &Job, digest: &Digest) -> Result<Vec<BadChunk>, StoreError> {
+        self.disk.verify(digest, &job.control.token(), &mut |done, total| {
+            job.board.tell(DownloadEvent::Verifying { done, total });
+        })
     }
 
     /// An id stands for one source: another model must not take its place by accident.
@@ -118,11 +129,8 @@ impl Inner {
 
     /// A place for a file that is there but damaged: its good chunks stay.
     fn stage_repair(&self, file: &WantedFile, job: &Job) -> Result<Staging, StoreError> {
-        let token = job.control.token();
-        let bad = self.disk.verify(&file.plan.sha256, &token, &mut |done, total| {
-            job.board.tell(DownloadEvent::Verifying { done, total });
-        })?;
-        self.disk.begin_repair(&file.plan.sha256, &bad, &token)
+        let bad = self.bad_chunks(job, &file.plan.sha256)?;
+        self.disk.begin_repair(&file.plan.sha256, &bad, &job.control.token())
     }
 
     /// Fetches what is missing.
