@@ -341,3 +341,28 @@ fn without_rollout_keys_there_are_no_rollouts() {
     let bytes = signed_rollout(&rollout(1, 1));
     refused(&mut state, |state| accept_rollout(state, &bytes, NOW), "no keys for rollouts");
 }
+
+#[test]
+fn two_at_the_same_time_forget_nothing() {
+    let start = seasoned();
+    let (mut fast, mut slow) = (start.clone(), start.clone());
+    accept_catalog(&mut fast, &signed_catalog(&catalog(8)), NOW).unwrap();
+    accept_catalog(&mut slow, &signed_catalog(&catalog(6)), NOW).unwrap();
+    accept_rollout(&mut slow, &signed_rollout(&rollout(7, 6)), NOW + DAY).unwrap();
+    for both in [fast.merged(&slow), slow.merged(&fast)] {
+        assert_eq!((both.catalog_version(), both.rollout_version(), both.time(0)), (8, 7, NOW + DAY));
+        assert_eq!(both.merged(&start), both);
+        let mut both = both;
+        accept_catalog(&mut both.clone(), &signed_catalog(&catalog(8)), NOW).unwrap();
+        let other = signed_catalog(&Catalog { models: Vec::new(), ..catalog(8) });
+        refused(&mut both, |state| accept_catalog(state, &other, NOW), "another version 8");
+    }
+    // One has taken a root with other keys: the versions of the old ones no longer count.
+    accept_catalog(&mut slow, &signed_catalog(&catalog(u64::MAX)), NOW).unwrap();
+    let next = Root { release: ring(&[2, 3, 4], 2), catalog_floor: 6, ..root(2) };
+    accept_root(&mut fast, &sign(Kind::Root, &next, &[2, 3])).unwrap();
+    accept_catalog(&mut fast, &sign(Kind::Catalog, &catalog(7), &[3, 4]), NOW).unwrap();
+    for both in [fast.merged(&slow), slow.merged(&fast)] {
+        assert_eq!((both.catalog_version(), both.rollout_version(), both.next_root()), (7, 7, 3));
+    }
+}

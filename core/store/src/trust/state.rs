@@ -66,6 +66,30 @@ impl TrustState {
         Ok(newer)
     }
 
+    /// What both have seen together. For those who accept documents side by side, each on a copy: what the slower one
+    /// keeps must not make forgotten what the faster one has kept meanwhile.
+    #[must_use]
+    pub fn merged(&self, other: &Self) -> Self {
+        let version = |state: &Self| state.root().map_or(0, |root| root.version);
+        let (mut older, newer) =
+            if version(self) < version(other) { (self.clone(), other) } else { (other.clone(), self) };
+        if let Anchor::Root(root, digest) = &newer.anchor
+            && version(&older) < root.version
+        {
+            older.set_root((**root).clone(), *digest);
+        }
+        let later = |one: Seen, two: Seen| {
+            let floor = one.version == two.version && one.digest.is_none();
+            if floor || one.version < two.version { two } else { one }
+        };
+        Self {
+            anchor: newer.anchor.clone(),
+            catalog: later(newer.catalog, older.catalog),
+            rollout: later(newer.rollout, older.rollout),
+            time_floor: newer.time_floor.max(older.time_floor),
+        }
+    }
+
     /// The newest root; `None` as long as there are only keys.
     pub fn root(&self) -> Option<&Root> {
         match &self.anchor {
