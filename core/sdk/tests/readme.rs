@@ -9,9 +9,16 @@ fn block(text: &str, fence: &str) -> String {
 #[test]
 fn the_front_doors_rust_is_compiled() {
     let readme = include_str!("../../../README.md");
-    let docs: Vec<&str> = include_str!("../src/lib.rs").lines().filter_map(|line| line.strip_prefix("//!")).collect();
+    let second = &readme[readme.find("## Models by id").unwrap()..];
+    for (page, source) in [(readme, include_str!("../src/lib.rs")), (second, include_str!("../src/store/mod.rs"))] {
+        compare(page, source);
+    }
+}
+
+fn compare(page: &str, source: &str) {
+    let docs: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix("//!")).collect();
     let docs: Vec<&str> = docs.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     // Lines that begin with a hash are compiled and not shown.
     let shown: Vec<&str> = docs.into_iter().filter(|line| !line.starts_with("# ")).collect();
-    assert_eq!(block(readme, "```rust\n"), block(&shown.join("\n"), "```no_run\n"));
+    assert_eq!(block(page, "```rust\n"), block(&shown.join("\n"), "```no_run\n"));
 }
