@@ -45,7 +45,9 @@ impl Net {
             let range = |_: &Link| vec![("Range".to_owned(), "bytes=0-0".to_owned())];
             let hop = net.opener().open(&asked, None, &range, &|response| says_digest(response).is_some())?;
             match hop.response.status {
-                200 | 206 | 301..=308 => Ok(Hop { response: without_body(hop.response), link: hop.link }),
+                200 | 206 | 301 | 302 | 303 | 307 | 308 => {
+                    Ok(Hop { response: without_body(hop.response), link: hop.link })
+                }
                 404 => Err(StoreError::NotFound { what: asked.url.clone() }.into()),
                 _ => Err(net.opener().status(&hop, &asked)),
             }

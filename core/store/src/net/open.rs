@@ -106,7 +106,7 @@ impl Opener<'_> {
             if !matches!(response.status, 301 | 302 | 303 | 307 | 308) || enough(&response) {
                 return Ok(Hop { link, response });
             }
-            let Some(location) = response.header("Location") else {
+            let Some(location) = response.header("Location").filter(|location| !location.trim().is_empty()) else {
                 return Err(FetchError::Status { status: response.status }.into());
             };
             let next = link.join(location)?;

@@ -126,7 +126,8 @@ fn answer(shared: &Shared, stream: &mut TcpStream, asked: &Asked) -> io::Result<
             let after = after.as_ref().map(|after| ("Retry-After", after.clone()));
             return status(stream, *code, after.as_slice());
         }
-        Some(Fault::Redirect(to)) => return status(stream, 302, &[("Location", to.clone())]),
+        // Where it leads to is served.
+        Some(Fault::Redirect(to)) if *to != asked.path => return status(stream, 302, &[("Location", to.clone())]),
         Some(Fault::Loop) => return status(stream, 302, &[("Location", asked.path.clone())]),
         _ => {}
     }

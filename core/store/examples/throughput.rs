@@ -1,0 +1,163 @@
+//! How fast a file gets from a server on this machine into the store, beside curl into a file.
+//!
+//! ```sh
+//! cargo build --release -p inkling-store-chaos --bin chaos-server
+//! cargo run --release -p inkling-store --features http --example throughput -- [MEGABYTES] [ROUNDS] [FOLDER]
+//! ```
+//!
+//! Rounds are interleaved and medians taken. Three more lines say what bounds the rest: the network side alone (chunks
+//! are dropped), curl when what it wrote is synced as a store has to, and SHA-256 on one core: a store hashes every byte
+//! twice, once for its chunk and once for the whole.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use inkling_base::{CancelToken, SystemClock};
+use inkling_store::http::HttpTransport;
+use inkling_store::{
+    Address, CHUNK, Chunks, Control, Digest, Disk, FilePlan, Hasher, Landing, Net, NetOptions, StoreError, SystemVfs,
+    Traffic,
+};
+
+/// A landing that drops what lands.
+struct Nowhere(FilePlan);
+
+impl Landing for Nowhere {
+    fn plan(&self) -> &FilePlan {
+        &self.0
+    }
+    fn missing(&self) -> Vec<usize> {
+        (0..self.0.chunks.len()).collect()
+    }
+    fn put(&self, _: usize, _: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct Server(Child, u16);
+
+impl Server {
+    fn of(folder: &Path) -> Self {
+        let here = std::env::current_exe().unwrap();
+        let binary = here.parent().unwrap().parent().unwrap().join("chaos-server");
+        let mut child =
+            Command::new(&binary).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(
+                |error| panic!("{}: {error}: build it first (see the top of this file)", binary.display()),
+            );
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self(child, line.trim().parse().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A file of bytes that look like chance, and its plan.
+fn write_file(path: &Path, size: u64) -> FilePlan {
+    let mut file = std::fs::File::create(path).unwrap();
+    let (mut whole, mut digests, mut state) = (Hasher::new(), Vec::new(), 1_u64);
+    let chunks = Chunks::plain(size);
+    for index in 0..chunks.len() {
+        let mut bytes = Vec::with_capacity(CHUNK as usize);
+        while (bytes.len() as u64) < chunks.range(index).1 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            bytes.extend_from_slice(&(state ^ (state >> 29)).to_le_bytes());
+        }
+        bytes.truncate(chunks.range(index).1 as usize);
+        whole.update(&bytes);
+        digests.push(Digest::of(&bytes));
+        file.write_all(&bytes).unwrap();
+    }
+    file.sync_all().unwrap();
+    FilePlan { sha256: whole.finish(), size, chunks: chunks.with_digests(digests).unwrap() }
+}
+
+fn net() -> Net {
+    let options = NetOptions { connections: number("CONNECTIONS", 4) as usize, ..NetOptions::default() };
+    Net::new(Arc::new(HttpTransport::default()), Arc::new(SystemClock::default()), options).unwrap()
+}
+
+/// A number from the environment, for trying things out.
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+fn fetch(url: &str, landing: &dyn Landing) {
+    net().fetch(&Address::new(url), landing, &Control::new(), &|_: &Traffic| {}).unwrap();
+}
+
+fn curl(url: &str, to: &Path, sync: bool) {
+    let status = Command::new("curl").args(["-sS", "--fail", "-o"]).arg(to).arg(url).status().expect("curl is needed");
+    assert!(status.success());
+    if sync {
+        std::fs::File::open(to).unwrap().sync_all().unwrap();
+    }
+}
+
+fn store(url: &str, folder: &Path, plan: &FilePlan) {
+    let disk = Disk::open(Arc::new(SystemVfs::default()), folder).unwrap();
+    let staging = disk.stage(plan).unwrap();
+    fetch(url, &staging);
+    staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn main() {
+    let argument = |index: usize| std::env::args().nth(index);
+    let size = argument(1).map_or(1000, |text| text.parse::<u64>().unwrap()) * 1_000_000;
+    let rounds = argument(2).map_or(5, |text| text.parse::<usize>().unwrap());
+    let parent = argument(3).map_or_else(std::env::temp_dir, Into::into);
+    let folder = tempfile::tempdir_in(parent).unwrap();
+    let plan = write_file(&folder.path().join("m.gguf"), size);
+    let plain = FilePlan::plain(plan.sha256, size);
+    let server = Server::of(folder.path());
+    let url = format!("http://127.0.0.1:{}/m.gguf", server.1);
+
+    let names =
+        ["curl", "curl, then fsync", "network alone", "store, chunks known", "store, plain URL", "SHA-256, one core"];
+    let mut times = vec![Vec::new(); names.len()];
+    let block = vec![7; 1 << 20];
+    for _ in 0..rounds {
+        for (index, times) in times.iter_mut().enumerate() {
+            let to = folder.path().join("to");
+            let start = Instant::now();
+            match index {
+                0 | 1 => curl(&url, &to, index == 1),
+                2 => fetch(&url, &Nowhere(plan.clone())),
+                3 => store(&url, &to, &plan),
+                4 => store(&url, &to, &plain),
+                _ => {
+                    let mut hasher = Hasher::new();
+                    (0..size / block.len() as u64).for_each(|_| hasher.update(&block));
+                    hasher.finish();
+                }
+            }
+            times.push(start.elapsed().as_secs_f64());
+            // Not in the time of the next: what was written is removed, and nothing is left to be written back.
+            let _ = if index < 2 { std::fs::remove_file(&to) } else { std::fs::remove_dir_all(&to) };
+        }
+    }
+    println!("{} MB, medians of {rounds} interleaved rounds", size / 1_000_000);
+    let first = median(&mut times[0].clone());
+    for (name, times) in names.iter().zip(&mut times) {
+        let time = median(times);
+        println!(
+            "{name:20} {time:7.3} s {:7.0} MB/s  {:5.1} % of curl",
+            size as f64 / 1e6 / time,
+            100.0 * first / time
+        );
+    }
+}
