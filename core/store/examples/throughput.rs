@@ -86,6 +86,16 @@ fn net() -> Net {
     Net::new(Arc::new(HttpTransport::default()), Arc::new(SystemClock::default()), options).unwrap()
 }
 
+/// Seconds of processor time of this process, the programs that it has run and the server, where Linux tells.
+fn processor_time(server: &Server) -> f64 {
+    let of = |id: u32, fields: &[usize]| {
+        let text = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let rest: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        fields.iter().filter_map(|&field| rest.get(field)?.parse::<f64>().ok()).sum::<f64>() / 100.0
+    };
+    of(std::process::id(), &[11, 12, 13, 14]) + of(server.0.id(), &[11, 12])
+}
+
 /// A number from the environment, for trying things out.
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -128,11 +138,12 @@ fn main() {
 
     let names =
         ["curl", "curl, then fsync", "network alone", "store, chunks known", "store, plain URL", "SHA-256, one core"];
-    let mut times = vec![Vec::new(); names.len()];
+    let mut times = vec![(Vec::new(), Vec::new()); names.len()];
     let block = vec![7; 1 << 20];
     for _ in 0..rounds {
         for (index, times) in times.iter_mut().enumerate() {
             let to = folder.path().join("to");
+            let busy = processor_time(&server);
             let start = Instant::now();
             match index {
                 0 | 1 => curl(&url, &to, index == 1),
@@ -145,19 +156,17 @@ fn main() {
                     hasher.finish();
                 }
             }
-            times.push(start.elapsed().as_secs_f64());
+            times.0.push(start.elapsed().as_secs_f64());
+            times.1.push(processor_time(&server) - busy);
             // Not in the time of the next: what was written is removed, and nothing is left to be written back.
             let _ = if index < 2 { std::fs::remove_file(&to) } else { std::fs::remove_dir_all(&to) };
         }
     }
     println!("{} MB, medians of {rounds} interleaved rounds", size / 1_000_000);
-    let first = median(&mut times[0].clone());
+    let first = median(&mut times[0].0.clone());
     for (name, times) in names.iter().zip(&mut times) {
-        let time = median(times);
-        println!(
-            "{name:20} {time:7.3} s {:7.0} MB/s  {:5.1} % of curl",
-            size as f64 / 1e6 / time,
-            100.0 * first / time
-        );
+        let (time, busy) = (median(&mut times.0), median(&mut times.1));
+        let (rate, ratio) = (size as f64 / 1e6 / time, 100.0 * first / time);
+        println!("{name:20} {time:7.3} s {rate:7.0} MB/s  {ratio:5.1} % of curl  {busy:6.2} s on processors");
     }
 }

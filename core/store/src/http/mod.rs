@@ -110,11 +110,11 @@ impl Body for HttpBody {
 /// that somebody has to change first.
 fn told(error: &Error) -> TransportError {
     let retryable = match error {
-        Error::Io(error) => match error.kind() {
-            // rustls reports within these what is wrong with a certificate or a handshake.
-            std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => !is_certificate(error),
-            _ => true,
-        },
+        // rustls hides in these what is wrong with a certificate.
+        Error::Io(error) => {
+            !error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some_and(is_certificate)
+        }
+        Error::Rustls(error) => !is_certificate(error),
         // What is no HTTP may come from a server that is just being restarted.
         Error::Protocol(_) | Error::Timeout(_) | Error::HostNotFound | Error::ConnectionFailed | Error::BodyStalled => {
             true
@@ -125,6 +125,29 @@ fn told(error: &Error) -> TransportError {
     TransportError { why: error.to_string(), retryable }
 }
 
-fn is_certificate(error: &std::io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some())
+/// Whether it is about who the server is, and not about a connection that somebody disturbed.
+fn is_certificate(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_tries_a_bad_certificate_twice() {
+        let bad = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let hidden = |error| Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, error));
+        assert!(!told(&Error::Rustls(bad())).retryable && !told(&hidden(bad())).retryable);
+        assert!(told(&hidden(rustls::Error::DecryptError)).retryable);
+        assert!(told(&Error::HostNotFound).retryable && !told(&Error::BadUri("x".to_owned())).retryable);
+    }
+
+    #[test]
+    fn who_does_not_listen_may_later() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let url = format!("http://{}/", port.unwrap());
+        let error = HttpTransport::default().get(&Request { url, headers: Vec::new() }).unwrap_err();
+        assert!(error.retryable, "{error}");
+    }
 }
