@@ -70,7 +70,9 @@ impl Inner {
         let mut state = self.trust_state(trusted, &name)?;
         let now = self.now();
         let outcome = self.accept_all(trusted, &mut state, control, now);
-        // Also when a later step failed: what was accepted is never forgotten.
+        // Also when a later step failed: what was accepted is never forgotten, nor what others accepted meanwhile.
+        let _turn = self.turn();
+        let state = state.merged(&self.trust_state(trusted, &name)?);
         self.disk.put_state(&name, &state.to_bytes())?;
         outcome
     }
