@@ -24,8 +24,7 @@ pub struct TrustedCatalog {
     pub root: Vec<u8>,
 }
 
-/// Looks at a file that is complete and says whether this engine can use it; the store itself knows only whether it is
-/// a sound GGUF.
+/// Looks at a file that is complete and says whether this engine can use it.
 pub type Inspector = Arc<dyn Fn(&Path, &Release) -> Result<(), StoreError> + Send + Sync>;
 
 /// What a store is made of.
@@ -72,10 +71,17 @@ impl StoreConfig {
             keep_free: KEEP_FREE,
             catalogs: Vec::new(),
             only_signed: false,
-            inspector: Arc::new(|_, _| Ok(())),
+            inspector: Arc::new(sound),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
+}
+
+/// All that the store itself can say of a model: that its file is a sound GGUF.
+fn sound(path: &Path, release: &Release) -> Result<(), StoreError> {
+    let name = release.weights().map_or_else(|| path.display().to_string(), |file| file.name.clone());
+    let opened = inkling_gguf::Gguf::open(path);
+    opened.map(|_| ()).map_err(|error| StoreError::Unusable { file: name, why: error.to_string() })
 }
 
 impl fmt::Debug for StoreConfig {

@@ -247,8 +247,6 @@ impl Inner {
         let Some(object) = self.disk.object(&file.plan.sha256)? else {
             return Err(StoreError::NotFound { what: file.file.name.clone() });
         };
-        let unusable = |why: String| StoreError::Unusable { file: file.file.name.clone(), why };
-        inkling_gguf::Gguf::open(&object.path).map_err(|error| unusable(error.to_string()))?;
         (self.config.inspector)(&object.path, &wanted.release)
     }
 
