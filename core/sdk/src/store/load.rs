@@ -175,6 +175,7 @@ impl ModelStore {
                 }
             }
         }
+        lent.came_back().map_err(|error| Failure::Other(error.into()))?;
         borrowed.counts.store(true, Ordering::Release);
         Ok(model)
     }

@@ -9,9 +9,12 @@
 //!                  a verdict: refused
 //! ```
 //!
-//! The caller keeps three rules. It writes the slot to disk after [`Slot::begin`] and *before* it loads, so that a load
-//! that kills the process was counted. It reports [`Slot::good`] only for a generation that ended well. It takes back a
-//! load that ended in order without any verdict ([`Slot::withdraw`]), as when the user closed the app at once.
+//! The caller keeps these rules. It writes the slot to disk after [`Slot::begin`] and *before* it loads, so that a load
+//! that kills the process was counted. It says when a load came back ([`Slot::came_back`]), because what kills the process
+//! later is mostly not the model: phones end suspended apps without a word. It reports [`Slot::good`] only for a
+//! generation that ended well. It takes back a load that ended in order without any verdict ([`Slot::withdraw`]), and says
+//! when a model was let go of in order ([`Slot::closed`]); where that is not said [`MOST_UNCLEAN`] times, all bytes are
+//! verified again, because a page that the disk cannot read kills the process too.
 
 mod file;
 
@@ -23,6 +26,8 @@ pub use file::NoSlot;
 
 /// Loads of one release without a verdict, after which it is refused.
 pub const MOST_ATTEMPTS: u32 = 3;
+/// Uses of a model that ended with the process, after which its bytes are verified again.
+pub const MOST_UNCLEAN: u32 = 5;
 /// Good generations after which a release on trial is proven.
 pub const GOOD_ENOUGH: u32 = 5;
 /// Refused releases that are remembered; the oldest are forgotten.
@@ -50,6 +55,9 @@ pub struct Slot {
     /// Loads begun of the chosen release that nobody reported on yet.
     #[serde(default)]
     pub attempts: u32,
+    /// Uses of the model, the present one included, that did not end in order since its bytes were verified.
+    #[serde(default)]
+    pub unclean: u32,
     /// Good generations of the pending release.
     #[serde(default)]
     pub good: u32,
@@ -200,6 +208,7 @@ impl Slot {
             previous: None,
             pending: None,
             attempts: 0,
+            unclean: 0,
             good: 0,
             floor: 0,
             pinned: false,
@@ -252,7 +261,7 @@ impl Slot {
             self.refused.retain(|r| r.number != number);
         }
         self.pending = Some(release);
-        (self.attempts, self.good) = (0, 0);
+        (self.attempts, self.unclean, self.good) = (0, 0, 0);
         Ok(Offered::Pending)
     }
 
@@ -262,7 +271,7 @@ impl Slot {
     /// [`SlotError::NothingUsable`]; the slot may have changed and should be written all the same.
     pub fn begin(&mut self, now: u64) -> Result<Choice, SlotError> {
         let mut fell_back = None;
-        let mut suspicious = self.attempts > 0;
+        let mut suspicious = self.attempts > 0 || self.unclean >= MOST_UNCLEAN;
         let mut which = Which::Active;
         while let Some(chosen) = self.chosen() {
             if self.attempts < MOST_ATTEMPTS {
@@ -282,6 +291,7 @@ impl Slot {
         };
         suspicious |= which == Which::Previous;
         self.attempts += 1;
+        self.unclean = if suspicious { 1 } else { self.unclean.saturating_add(1) };
         self.last_used = self.last_used.max(now);
         Ok(Choice { release, which, fell_back, suspicious })
     }
@@ -289,6 +299,19 @@ impl Slot {
     /// A load that ended in order, of which nothing is known but that it did not crash.
     pub fn withdraw(&mut self) {
         self.attempts = self.attempts.saturating_sub(1);
+        self.unclean = self.unclean.saturating_sub(1);
+    }
+
+    /// The load of release `number` came back: whatever ends the process from now on, the load was not it.
+    pub fn came_back(&mut self, number: u64) {
+        if self.chosen().is_some_and(|release| release.number == number) {
+            self.attempts = 0;
+        }
+    }
+
+    /// The model was let go of in order.
+    pub fn closed(&mut self) {
+        self.unclean = 0;
     }
 
     /// A generation of release `number` that ended well. True if it proved the release on trial: it is active now.
@@ -352,7 +375,7 @@ impl Slot {
     /// Forgets every release, and nothing else: what was refused and the floor stay.
     pub fn evicted(&mut self) {
         (self.active, self.previous, self.pending) = (None, None, None);
-        (self.attempts, self.good) = (0, 0);
+        (self.attempts, self.unclean, self.good) = (0, 0, 0);
     }
 
     /// Refuses the chosen release and lets the next one take its place.
@@ -365,7 +388,7 @@ impl Slot {
             let usable = |slot: &Self, old: &Release| matches!(slot.refusal(old), None | Some(Why::RolledBack));
             self.active = self.previous.take().filter(|old| usable(self, old));
         }
-        (self.attempts, self.good) = (0, 0);
+        (self.attempts, self.unclean, self.good) = (0, 0, 0);
     }
 
     fn refuse(&mut self, release: &Release, why: Why) {

@@ -4,7 +4,7 @@
 //! process, also when the store was closed meanwhile. Whoever borrows one says how it went; one that never says, because it crashed, has said so.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inkling_base::{CancelToken, Clock};
 
@@ -28,8 +28,18 @@ pub struct Lent {
     panels: PathBuf,
     slot: SlotRef,
     clock: Arc<dyn Clock>,
-    /// Whether somebody said how it went.
-    reported: Mutex<bool>,
+    word: Mutex<Word>,
+}
+
+/// What the borrower has said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// Nothing yet.
+    None,
+    /// The load came back.
+    CameBack,
+    /// All that there is to say.
+    Done,
 }
 
 impl std::fmt::Debug for Lent {
@@ -53,13 +63,28 @@ impl Lent {
         &self.panels
     }
 
+    fn word(&self) -> MutexGuard<'_, Word> {
+        // Every change under this lock is one assignment.
+        self.word.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The model is loaded. What ends the process from now on is not counted against the release.
+    pub fn came_back(&self) -> Result<(), StoreError> {
+        let mut word = self.word();
+        if *word != Word::None {
+            return Ok(());
+        }
+        *word = Word::CameBack;
+        self.slot.change(|slot| slot.came_back(self.release.number))
+    }
+
     /// An answer ended well. Five make a release on trial the active one.
     pub fn good(&self) -> Result<(), StoreError> {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        if *reported && self.which != Which::Pending {
+        let mut word = self.word();
+        if *word != Word::None && self.which != Which::Pending {
             return Ok(()); // It has said so, and there is nothing left to prove.
         }
-        *reported = true;
+        *word = Word::CameBack;
         let now = self.clock.unix().as_secs();
         self.slot.change(|slot| {
             slot.good(self.release.number, now);
@@ -68,26 +93,26 @@ impl Lent {
 
     /// The release is no good: it is not used again, and the one before it takes its place.
     pub fn bad(&self, why: Why) -> Result<(), StoreError> {
-        *self.reported.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.word() = Word::Done;
         tracing::warn!(model = %self.id, release = self.release.number, ?why, "a release is given up");
         self.slot.change(|slot| {
             slot.bad(self.release.number, why);
         })
     }
 
-    /// The load ended in order and says nothing about the release: it was cancelled, or there was no memory.
+    /// It ended in order: the load, which says nothing about the release when it was cancelled or there was no memory; or
+    /// the use of the model.
     pub fn withdraw(&self) -> Result<(), StoreError> {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *reported, true) {
-            return Ok(());
+        match std::mem::replace(&mut *self.word(), Word::Done) {
+            Word::None => self.slot.change(Slot::withdraw),
+            Word::CameBack => self.slot.change(Slot::closed),
+            Word::Done => Ok(()),
         }
-        self.slot.change(Slot::withdraw)
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // It was loaded, did not crash, and nobody asked it anything.
         if let Err(error) = self.withdraw() {
             tracing::warn!(model = %self.id, %error, "a load could not be taken back");
         }
@@ -139,7 +164,7 @@ impl Store {
                         panels,
                         slot: SlotRef::new(id, &inner.config),
                         clock: Arc::clone(&inner.config.clock),
-                        reported: Mutex::new(false),
+                        word: Mutex::new(Word::None),
                     });
                 }
                 Err(Refusal::Release(error, why)) => {
