@@ -2,7 +2,7 @@
 # `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo model test ios android conformance bench bench-neon bench-bindings fuzz lint demo-model
+.PHONY: help demo model test ios android conformance bench bench-neon bench-bindings fuzz chaos lint demo-model
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ bench-bindings: ## measure what reading an answer costs in Kotlin and Swift
 
 fuzz: ## fuzz the parsers: make fuzz RUNS=10000000
 	@scripts/fuzz.sh
+
+chaos: ## kill processes that install models, take the power from simulated disks: make chaos KILLS=2000 LOSSES=10000 SEED=1
+	@scripts/chaos.sh
 
 lint: ## formatting, clippy, licences, spelling
 	@scripts/lint.sh

@@ -73,7 +73,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            checkpoint_bytes: 24 << 20,
+            checkpoint_bytes: 16 << 20,
             checkpoint_every: Duration::from_secs(5),
             keep_free: 64 << 20,
             hash_ahead: true,
@@ -204,6 +204,11 @@ impl Inner {
 
     fn panels_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("panels").join(digest.to_string())
+    }
+
+    /// There may be room for it again.
+    fn put_ballast(&self) {
+        put_ballast(&*self.vfs, &self.root, self.settings.keep_free);
     }
 
     fn free_space(&self) -> Result<u64, StoreError> {

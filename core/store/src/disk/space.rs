@@ -100,6 +100,7 @@ impl Disk {
                 freed += self.inner.remove_staging(&digest)?;
             }
         }
+        self.inner.put_ballast();
         Ok(freed)
     }
 

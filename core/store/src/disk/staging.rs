@@ -221,7 +221,9 @@ impl Disk {
     pub fn discard(&self, digest: &Digest) -> Result<(), StoreError> {
         let _claim = Claim::take(&self.inner, *digest)?;
         let folder = self.inner.staging_path(digest);
-        remove_folder(&*self.inner.vfs, &folder).map_err(StoreError::io("removing", &folder))
+        remove_folder(&*self.inner.vfs, &folder).map_err(StoreError::io("removing", &folder))?;
+        self.inner.put_ballast();
+        Ok(())
     }
 
     /// Digests of files of which something is there but not all.

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# What the store must survive, at length: KILLS processes that are killed while they install, update, load, evict and
+# collect models from a local server, and LOSSES losses of power on simulated disks. Prints counts and seeds; the same SEED
+# does the same again, as far as time allows.
+source "$(dirname "$0")/prepare.sh"
+
+cargo build --quiet --release -p inkling-store-chaos --bin chaos
+chaos="${CARGO_TARGET_DIR:-target}/release/chaos"
+"$chaos" power --losses "${LOSSES:-10000}" --seed "${SEED:-1}"
+"$chaos" kill --kills "${KILLS:-2000}" --seed "${SEED:-1}"
