@@ -5,7 +5,7 @@
 //! `SSL_CERT_DIR` name others. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`, …).
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
@@ -31,6 +31,17 @@ impl Default for HttpTimeouts {
     }
 }
 
+/// The system's roots, read once: there are more than a hundred. What cannot be read is left out. If nothing can, no
+/// certificate is good, and each request says so.
+fn roots() -> Arc<Vec<Certificate<'static>>> {
+    static ROOTS: OnceLock<Arc<Vec<Certificate<'static>>>> = OnceLock::new();
+    let read = || {
+        let found = rustls_native_certs::load_native_certs().certs;
+        Arc::new(found.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect())
+    };
+    Arc::clone(ROOTS.get_or_init(read))
+}
+
 /// A transport over ureq. Connections are kept and used again.
 #[derive(Debug)]
 pub struct HttpTransport {
@@ -47,12 +58,9 @@ impl HttpTransport {
     /// A transport that waits so long and no longer.
     pub fn new(timeouts: HttpTimeouts) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        // What cannot be read is left out. If nothing can, no certificate is good, and each request says so.
-        let found = rustls_native_certs::load_native_certs();
-        let roots = found.certs.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned());
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+            .root_certs(RootCerts::Specific(roots()))
             .unversioned_rustls_crypto_provider(provider)
             .build();
         let config = Agent::config_builder()
