@@ -19,7 +19,7 @@ manifest = xml.fromstring(aar.read("AndroidManifest.xml"))
 assert manifest.get("package") == "dev.inkling"
 assert manifest.find("uses-sdk").get(android + "minSdkVersion") == "26"
 permissions = [node.get(android + "name") for node in manifest.iter("uses-permission")]
-assert permissions == ["android.permission.INTERNET"], permissions
+assert permissions == ["android.permission.INTERNET", "android.permission.ACCESS_NETWORK_STATE"], permissions
 assert aar.read("R.txt") == b""
 assert b"-keep" in aar.read("proguard.txt")
 

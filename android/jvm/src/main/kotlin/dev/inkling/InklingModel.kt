@@ -2,7 +2,8 @@ package dev.inkling
 
 import dev.inkling.ffi.FfiEngine
 import dev.inkling.ffi.FfiEngineConfig
-import dev.inkling.ffi.FfiFreeMemory
+import dev.inkling.ffi.FfiLoad
+import dev.inkling.ffi.FfiLoadOptions
 import dev.inkling.ffi.FfiModel
 import dev.inkling.ffi.FfiProgress
 import dev.inkling.ffi.FfiPrompt
@@ -72,6 +73,9 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
         )
     }
 
+    /** Where it comes from, if a store lent it. */
+    val origin: ModelOrigin? = calling { ffi.origin() }?.origin()
+
     /** Begins a conversation, or goes on with one: [transcript] comes behind the [instructions]. */
     @JvmOverloads
     @Throws(InklingException::class)
@@ -132,6 +136,25 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
             source: ModelSource,
             options: LoadOptions = LoadOptions(),
             onProgress: (Float) -> Unit = {},
+        ): InklingModel =
+            loading(options, onProgress) { engine, given, progress -> engine.load(source.path.whole("path"), given, progress) }
+
+        /** Loads a model that a store has: see [InklingStore.load]. */
+        @JvmStatic
+        suspend fun load(
+            store: InklingStore,
+            id: String,
+            options: LoadOptions = LoadOptions(),
+            alternatives: List<String> = emptyList(),
+            onProgress: (Float) -> Unit = {},
+        ): InklingModel = loading(options, onProgress) { engine, given, progress ->
+            store.ffi.load(engine, id.whole("id"), alternatives.map { it.whole("alternatives") }, given, progress)
+        }
+
+        private suspend fun loading(
+            options: LoadOptions,
+            onProgress: (Float) -> Unit,
+            begin: (FfiEngine, FfiLoadOptions, FfiProgress) -> FfiLoad,
         ): InklingModel {
             val given = options.ffi()
             return engine(options).use { engine ->
@@ -150,7 +173,7 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
                         }
                     }
                 }
-                val load = calling { engine.load(source.path.whole("path"), given, progress) }
+                val load = calling { begin(engine, given, progress) }
                 try {
                     InklingModel(calling { load.finish() })
                 } catch (error: InklingException) {
@@ -180,13 +203,8 @@ class InklingModel private constructor(private val ffi: FfiModel) : AutoCloseabl
             }
         }
 
-        private suspend fun engine(options: LoadOptions): FfiEngine = withContext(Dispatchers.Default) {
-            val memory = options.availableMemory?.let { ask ->
-                object : FfiFreeMemory {
-                    override fun availableBytes(): ULong? = ask()?.coerceAtLeast(0)?.toULong()
-                }
-            }
-            val signals = Platform.signals.let { if (memory == null) it else it.copy(freeMemory = memory) }
+        internal suspend fun engine(options: LoadOptions): FfiEngine = withContext(Dispatchers.Default) {
+            val signals = Platform.signals.let { it.copy(freeMemory = options.availableMemory.ffi() ?: it.freeMemory) }
             calling { FfiEngine(FfiEngineConfig(options.backend.whole("backend"), options.weightCache.ffi()), signals) }
         }
     }

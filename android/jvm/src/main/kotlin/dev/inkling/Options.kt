@@ -1,5 +1,6 @@
 package dev.inkling
 
+import dev.inkling.ffi.FfiFreeMemory
 import dev.inkling.ffi.FfiGenerationOptions
 import dev.inkling.ffi.FfiLoadOptions
 import dev.inkling.ffi.FfiLogitBias
@@ -117,7 +118,7 @@ data class GenerationOptions(
 }
 
 /** The engine's numbers have no sign: one below 0 is refused here, as the engine would. */
-private fun size(field: String, value: Int?): UInt? {
+internal fun size(field: String, value: Int?): UInt? {
     if (value != null && value < 0) {
         throw InklingException.InvalidInput(field, "$value is below 0: give a number of at least 0")
     }
@@ -133,6 +134,12 @@ internal fun LoadOptions.ffi() = FfiLoadOptions(
     size("threads", threads),
     size("batch", batch),
 )
+
+internal fun (() -> Long?)?.ffi(): FfiFreeMemory? = this?.let { ask ->
+    object : FfiFreeMemory {
+        override fun availableBytes(): ULong? = ask()?.coerceAtLeast(0)?.toULong()
+    }
+}
 
 internal fun WeightCache.ffi(): FfiWeightCache = when (this) {
     WeightCache.Off -> FfiWeightCache.Off
