@@ -138,8 +138,7 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
 
     /**
      * Ends all downloads, with [InklingException.Cancelled] for their watchers; what has arrived stays for the next time.
-     * Waits up to two seconds for them. Models that are loaded stay, and the folder can be opened again when they are
-     * closed as well. Closing twice is harmless.
+     * Waits up to two seconds for them. Models that are loaded stay. Closing twice is harmless.
      */
     override fun close() {
         closed = true

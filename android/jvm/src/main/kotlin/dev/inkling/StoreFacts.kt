@@ -72,8 +72,11 @@ data class ModelOrigin(
     /** What was given up on the way: the app should know, and perhaps its user. */
     val givenUp: List<GivenUp>,
 ) {
-    /** A release that was given up while the model was loaded, and why, in words. */
-    data class GivenUp(val id: String, val release: Long, val why: String)
+    /**
+     * What could not be used, and why, in words: a release that is not used any more, or, without one, a model that could
+     * not be loaded this time.
+     */
+    data class GivenUp(val id: String, val release: Long?, val why: String)
 }
 
 /** A part of a file that is to be fetched with these headers; the answer must be a 206. */
@@ -115,7 +118,7 @@ internal fun FfiStoreUsage.usage() =
     StoreUsage(models.toLong(), prepared.toLong(), downloads.toLong(), unused.toLong(), total.toLong())
 
 internal fun FfiOrigin.origin() =
-    ModelOrigin(id, release.toLong(), onTrial, givenUp.map { ModelOrigin.GivenUp(it.id, it.release.toLong(), it.why) })
+    ModelOrigin(id, release.toLong(), onTrial, givenUp.map { ModelOrigin.GivenUp(it.id, it.release?.toLong(), it.why) })
 
 internal fun FfiSegments.segments() = Segments(
     id,

@@ -65,6 +65,36 @@ class JavaApiTest {
         }
     }
 
+    @Test
+    void modelsById(@TempDir Path folder) throws Exception {
+        var options = new StoreOptions.Builder().folder(folder.resolve("store").toFile()).keepFree(0).build();
+        var source = StoreSource.file(Demo.INSTANCE.getFile());
+        try (var store = InklingFutures.openStore(options).get()) {
+            assertInstanceOf(ModelFit.Yes.class, InklingFutures.fit(store, source, 128).get());
+            var steps = new StringBuffer();
+            var download = store.ensure(source, new EnsureOptions.Builder().id("tiny").priority(1).build());
+            var id = InklingFutures.watch(download, event -> {
+                        if (event instanceof DownloadEvent.Downloading) steps.append(((DownloadEvent.Downloading) event).getTotal());
+                    })
+                    .get();
+            assertEquals("tiny", id);
+            assertTrue(steps.length() > 0);
+            try (var model = InklingFutures.load(store, "tiny").get(); var session = model.session()) {
+                assertEquals("tiny", model.getOrigin().getId());
+                assertEquals(Demo.ANSWER, InklingFutures.respond(session, Demo.PROMPT, GenerationOptions.greedy()).get().getText());
+            }
+            InklingFutures.pin(store, "tiny").get();
+            assertTrue(InklingFutures.list(store).get().get(0).isPinned());
+            assertTrue(InklingFutures.verify(store, "tiny").get().isSound());
+            assertTrue(InklingFutures.usage(store).get().getTotal() > 0);
+            assertEquals(0, InklingFutures.gc(store).get());
+            var error = assertThrows(ExecutionException.class, () -> InklingFutures.rollback(store, "tiny").get());
+            assertInstanceOf(InklingException.class, error.getCause());
+            InklingFutures.remove(store, "tiny").get();
+            assertEquals(0, InklingFutures.list(store).get().size());
+        }
+    }
+
     /** The block of docs/kotlin.md, word for word. */
     @Test
     void thePagesExampleRuns(@TempDir Path folder) throws Exception {

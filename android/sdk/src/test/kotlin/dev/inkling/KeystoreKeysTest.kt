@@ -38,7 +38,7 @@ class KeystoreKeysTest {
 
     @Before
     fun provide() {
-        FakeKeystore.keys.clear()
+        FakeKeystore.made.clear()
         Security.addProvider(FakeKeystore)
     }
 
@@ -57,7 +57,7 @@ class KeystoreKeysTest {
             assertArrayEquals(key, KeystoreKeys(folder).key(id))
         }
         assertEquals("the files' names are no texts of others", 6, folder.list()!!.size)
-        assertEquals("one key of the Keystore", 1, FakeKeystore.keys.size)
+        assertEquals("one key of the Keystore", 1, FakeKeystore.made.size)
         val other = ByteArray(32) { 7 }
         keys.put("a", other)
         assertArrayEquals(other, keys.key("a"))
@@ -107,7 +107,7 @@ class KeystoreKeysTest {
         one.writeBytes(good)
         assertArrayEquals(key, keys.key(id))
         // The device's Keystore was emptied.
-        FakeKeystore.keys.clear()
+        FakeKeystore.made.clear()
         assertTrue(wrong { keys.key(id) }.why.contains("put it again"))
         keys.put(id, key)
         assertArrayEquals(key, keys.key(id))
@@ -128,7 +128,7 @@ class KeystoreKeysTest {
 
 /** Answers to the names of Android's Keystore; keeps keys in memory. */
 internal object FakeKeystore : Provider("AndroidKeyStore", "1", "for tests") {
-    val keys = mutableMapOf<String, SecretKey>()
+    val made = mutableMapOf<String, SecretKey>()
     var asked: KeyGenParameterSpec? = null
 
     init {
@@ -147,18 +147,18 @@ internal object FakeKeystore : Provider("AndroidKeyStore", "1", "for tests") {
 
         override fun engineGenerateKey(): SecretKey =
             KeyGenerator.getInstance("AES", "SunJCE").apply { init(asked!!.keySize) }.generateKey()
-                .also { keys[asked!!.keystoreAlias] = it }
+                .also { made[asked!!.keystoreAlias] = it }
     }
 
     class Store : KeyStoreSpi() {
         override fun engineLoad(stream: InputStream?, password: CharArray?) = Unit
-        override fun engineGetKey(alias: String, password: CharArray?): Key? = keys[alias]
-        override fun engineContainsAlias(alias: String) = alias in keys
-        override fun engineIsKeyEntry(alias: String) = alias in keys
-        override fun engineSize() = keys.size
-        override fun engineAliases(): Enumeration<String> = Collections.enumeration(keys.keys)
+        override fun engineGetKey(alias: String, password: CharArray?): Key? = made[alias]
+        override fun engineContainsAlias(alias: String) = alias in made
+        override fun engineIsKeyEntry(alias: String) = alias in made
+        override fun engineSize() = made.size
+        override fun engineAliases(): Enumeration<String> = Collections.enumeration(made.keys)
         override fun engineDeleteEntry(alias: String) {
-            keys.remove(alias)
+            made.remove(alias)
         }
 
         override fun engineGetCertificateChain(alias: String): Array<Certificate> = error("unused")
