@@ -358,3 +358,31 @@ fn leased_pinned_and_needed_models_stay() {
     assert!(disk.gc(now + 2 * hour, hour).unwrap() > 0);
     assert!(disk.object(&digests[3]).unwrap().is_none() && disk.object(&digests[1]).unwrap().is_some());
 }
+
+#[test]
+#[ignore = "writes a gigabyte and measures"]
+fn opening_a_large_object_is_cheap() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let (chunk, count) = (vec![7_u8; 1 << 20], 1024);
+    let mut hasher = inkling_store::Hasher::new();
+    (0..count).for_each(|_| hasher.update(&chunk));
+    let digest = hasher.finish();
+    let staging = disk.stage(&FilePlan::plain(digest, (count as u64) << 20)).unwrap();
+    (0..count).for_each(|index| staging.put(index, &chunk).unwrap());
+    staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
+    disk.trust(&digest).unwrap();
+    let mut times: Vec<_> = (0..101)
+        .map(|_| {
+            let began = std::time::Instant::now();
+            assert!(disk.object(&digest).unwrap().is_some() && disk.trusts(&digest));
+            let lease = disk.lease(&digest).unwrap();
+            let took = began.elapsed();
+            drop(lease);
+            took
+        })
+        .collect();
+    times.sort();
+    println!("found, trusted and leased in {:?} (median), {:?} at most", times[50], times[100]);
+    assert!(times[50] < std::time::Duration::from_millis(5));
+}
