@@ -55,9 +55,13 @@ public final class InklingModel: Sendable {
     /// What does not change while it is loaded.
     public let facts: ModelFacts
 
+    /// Where it comes from, if a store lent it: also what was given up on the way.
+    public let origin: ModelOrigin?
+
     private init(_ ffi: FfiModel) throws {
         self.ffi = ffi
         facts = try ModelFacts(ffi.facts())
+        origin = try ffi.origin().map(ModelOrigin.init)
     }
 
     /// Loads a model. Cancelling the task stops the load.
@@ -68,12 +72,41 @@ public final class InklingModel: Sendable {
         options: LoadOptions = LoadOptions(),
         onProgress: (@Sendable (Double) -> Void)? = nil
     ) async throws -> InklingModel {
-        try Task.checkCancellation()
         let given = try options.ffi()
-        let load = try await blocking {
+        return try await loading {
             try Engine.make(options).load(
                 path: source.path, options: given, progress: onProgress.map(Progress.init))
         }
+    }
+
+    /// Loads an installed model of a store. While it is loaded its files stay, whatever happens to the store. Cancelling
+    /// the task stops the load.
+    ///
+    /// A release that is damaged or no good is given up for the one before it; after the last one, the `alternatives` may
+    /// take its place, the best first. ``origin`` says which model it is, and what was given up.
+    ///
+    /// `onProgress` hears the part done, 0 to 1, on a thread of the engine, which waits for it. Packed weights are kept in
+    /// the store, whatever the options say of them.
+    public static func load(
+        from store: InklingStore,
+        id: String,
+        alternatives: [String] = [],
+        options: LoadOptions = LoadOptions(),
+        onProgress: (@Sendable (Double) -> Void)? = nil
+    ) async throws -> InklingModel {
+        let given = try options.ffi()
+        return try await loading {
+            try store.with { ffi in
+                try ffi.load(
+                    engine: Engine.make(options), id: id, alternatives: alternatives, options: given,
+                    progress: onProgress.map(Progress.init))
+            }
+        }
+    }
+
+    private static func loading(_ begin: @escaping @Sendable () throws -> FfiLoad) async throws -> InklingModel {
+        try Task.checkCancellation()
+        let load = try await blocking(begin)
         return try await withTaskCancellationHandler {
             let model = try await waiting { try await load.finish() }
             // It may have been ready a moment before it was cancelled.
@@ -142,14 +175,14 @@ public final class InklingModel: Sendable {
 }
 
 /// Engines are cheap: every load makes one.
-private enum Engine {
+enum Engine {
     static func make(_ options: LoadOptions) throws -> FfiEngine {
         let config = FfiEngineConfig(backend: options.backend, weightCache: options.weightCache.ffi)
         return try FfiEngine(config: config, signals: .device(availableMemory: options.availableMemory))
     }
 }
 
-private final class Progress: FfiProgress {
+final class Progress: FfiProgress {
     private let tell: @Sendable (Double) -> Void
 
     init(_ tell: @escaping @Sendable (Double) -> Void) {

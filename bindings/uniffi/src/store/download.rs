@@ -3,8 +3,9 @@
 use std::future::poll_fn;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use inkling::ErrorKind;
 use inkling::store::{Download, DownloadEvent, WaitReason};
 
 use crate::FfiError;
@@ -111,6 +112,14 @@ pub struct FfiDownload {
     /// Of the same download, for those who do not wait.
     handle: Download,
     reading: AtomicBool,
+    waiting: Mutex<Waiting>,
+}
+
+/// Whoever waits on a handle.
+#[derive(Debug, Default)]
+struct Waiting {
+    left: bool,
+    waker: Option<Waker>,
 }
 
 #[uniffi::export]
@@ -132,6 +141,21 @@ impl FfiDownload {
         guard(|| {
             let _reading = Reading::begin(&self.reading)?;
             block_on(|context| self.poll(context))
+        })
+    }
+
+    /// Ends the waiting on this handle, now and later, with `Cancelled`. The download goes on. For languages in which
+    /// whoever waits for a future cannot let go of it.
+    pub fn leave(&self) -> Result<(), FfiError> {
+        guard(|| {
+            let waker = {
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.left = true;
+                waiting.waker.take()
+            };
+            // Not under the lock: the waker may be anybody's code.
+            waker.into_iter().for_each(Waker::wake);
+            Ok(())
         })
     }
 
@@ -168,10 +192,22 @@ impl FfiDownload {
 impl FfiDownload {
     pub(super) fn new(download: Download) -> Arc<Self> {
         let (handle, watched) = (download.again(), Mutex::new(download));
-        Arc::new(Self { watched, handle, reading: AtomicBool::new(false) })
+        Arc::new(Self { watched, handle, reading: AtomicBool::new(false), waiting: Mutex::default() })
+    }
+
+    /// Notes who waits; `Err` if nobody should any more.
+    fn note(&self, context: &Context<'_>) -> Result<(), FfiError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.left {
+            return Err(ErrorKind::Cancelled.into());
+        }
+        waiting.waker = Some(context.waker().clone());
+        Ok(())
     }
 
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Option<FfiDownloadEvent>, FfiError>> {
+        // Before the events are asked: then nobody can leave between the two unheard.
+        self.note(context)?;
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             return match watched.poll_next(context) {

@@ -11,13 +11,14 @@ import UIKit
 #endif
 
 extension FfiSignals {
-    /// The signals of this device; the app may know better how much memory there is.
-    static func device(availableMemory: (@Sendable () -> Int?)?) -> FfiSignals {
+    /// The signals of this device; the app may know better how much memory there is. The network matters to a store only.
+    static func device(availableMemory: (@Sendable () -> Int?)?, network: NetworkSignal? = nil) -> FfiSignals {
         let memory = availableMemory.map(FreeMemory.init)
         #if canImport(Darwin)
-        return FfiSignals(freeMemory: memory ?? .system, thermal: ThermalSignal(), battery: BatterySignal.shared)
+        return FfiSignals(
+            freeMemory: memory ?? .system, thermal: ThermalSignal(), battery: BatterySignal.shared, network: network)
         #else
-        return FfiSignals(freeMemory: memory)
+        return FfiSignals(freeMemory: memory, network: network)
         #endif
     }
 }

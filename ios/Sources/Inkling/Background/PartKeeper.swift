@@ -1,0 +1,275 @@
+// What is decided about parts: which to ask for, what to do with a finished file, when to ask again, when a model is
+// complete. Nothing here knows which system fetches them.
+
+import Foundation
+internal import InklingFFI
+
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
+
+/// Keeps count of the parts that are on their way. After a relaunch it finds them in the session.
+final class PartKeeper: PartListener {
+    private struct State {
+        /// On their way, with the bytes that have come of each.
+        var parts: [BackgroundPart.Key: (part: BackgroundPart, bytes: Int)] = [:]
+        /// Ended while it was not yet known which are on their way.
+        var ended: Set<BackgroundPart.Key> = []
+        /// Models of which a part has ended, and what else is needed to install them.
+        var touched: [String: BackgroundPart] = [:]
+        /// Whether the parts that were on their way before are known.
+        var restored = false
+        /// Whether the system still tells what happened while the app was away.
+        var gathering = false
+        /// Models that the store is installing.
+        var installing: Set<String> = []
+        /// Those who want to know when there is nothing left to do.
+        var waiting: [Int: @Sendable () -> Void] = [:]
+        var next = 0
+    }
+
+    private let store: InklingStore
+    private let session: any PartSession
+    private let policy: RetryPolicy
+    private let bytes: UInt64
+    private let state = Locked(State())
+    private let watchers = Locked<[Int: AsyncStream<BackgroundDownloadEvent>.Continuation]>([:])
+
+    init(_ store: InklingStore, _ session: any PartSession, bytes: Int, policy: RetryPolicy) {
+        self.store = store
+        self.session = session
+        self.bytes = UInt64(clamping: max(bytes, 1))
+        self.policy = policy
+    }
+
+    deinit {
+        for watcher in watchers.with({ Array($0.values) }) { watcher.finish() }
+    }
+
+    /// Listens, and looks for parts of earlier times.
+    func start() {
+        session.listen(self)
+        Task { [weak self, session] in
+            let running = await session.running()
+            self?.restore(running)
+        }
+    }
+
+    // MARK: asking
+
+    /// Gives the system what is missing of a model.
+    func ensure(_ source: StoreSource, _ options: EnsureOptions) async throws -> String {
+        let (text, given, bytes) = try (source.checked(), options.ffi(), bytes)
+        let missing = try await store.working { try $0.segments(source: text, options: given, bytes: bytes) }
+        // What is on its way is not asked for twice, also if it is not known here yet.
+        restore(await session.running())
+        let asked = missing.parts.reduce(0) { $0 + Int(clamping: $1.length) }
+        var template = BackgroundPart(
+            source: text, options: options, id: missing.id, file: "", from: 0, length: 0, asked: asked)
+        for part in missing.parts {
+            template.file = part.file
+            template.from = Int(clamping: part.from)
+            template.length = Int(clamping: part.length)
+            guard let request = Self.request(part) else {
+                throw InklingError.invalid("source", "\(part.url) is no address of the web")
+            }
+            try begin(template, request)
+        }
+        state.with { if $0.touched[missing.id] == nil { $0.touched[missing.id] = template } }
+        settle()
+        return missing.id
+    }
+
+    private static func request(_ part: FfiPart) -> URLRequest? {
+        guard let url = URL(string: part.url) else { return nil }
+        var request = URLRequest(url: url)
+        request.cachePolicy = .reloadIgnoringLocalCacheData
+        for header in part.headers { request.setValue(header.value, forHTTPHeaderField: header.name) }
+        return request
+    }
+
+    /// Begins, unless it is on its way.
+    private func begin(_ part: BackgroundPart, _ request: URLRequest) throws {
+        let new = state.with { state in
+            guard !state.parts.values.contains(where: { $0.part.overlaps(part) }) else { return false }
+            state.parts[part.key] = (part, 0)
+            state.ended.remove(part.key)
+            return true
+        }
+        guard new else { return }
+        do {
+            try session.begin(request, part, after: 0)
+        } catch {
+            state.with { $0.parts[part.key] = nil }
+            throw error
+        }
+    }
+
+    func cancel(_ id: String) async throws {
+        state.with { state in
+            state.parts = state.parts.filter { $0.value.part.id != id }
+            state.touched[id] = nil
+        }
+        await session.cancel(id: id)
+        try store.download(id)?.cancel()
+        release()
+    }
+
+    // MARK: what the session tells
+
+    /// These are on their way, but for those that have ended meanwhile.
+    func restore(_ running: [BackgroundPart]) {
+        state.with { state in
+            for part in running where state.parts[part.key] == nil && !state.ended.contains(part.key) {
+                state.parts[part.key] = (part, 0)
+            }
+            state.restored = true
+        }
+        settle()
+    }
+
+    func received(_ part: BackgroundPart, bytes: Int) {
+        let known = state.with { state in
+            guard state.parts[part.key] != nil else { return false }
+            state.parts[part.key] = (part, bytes)
+            return true
+        }
+        if known { tellProgress(part) }
+    }
+
+    func finished(_ part: BackgroundPart, _ request: URLRequest, _ answer: PartAnswer, file: URL) {
+        let size = try? FileManager.default.attributesOfItem(atPath: file.path(percentEncoded: false))[.size] as? Int
+        var verdict = policy.verdict(part, answer, bytes: size)
+        if verdict == .take {
+            do {
+                // Here and now: the file is gone when this returns.
+                _ = try store.with {
+                    try $0.handOver(
+                        file: part.file, from: UInt64(clamping: part.from), path: file.path(percentEncoded: false))
+                }
+            } catch InklingError.modelNotFound {
+                // Nobody waits for it any more: the model is there, or was removed.
+                verdict = .forget
+            } catch {
+                // The store says why when it installs the model.
+                verdict = .leave
+            }
+        }
+        conclude(part, request, verdict)
+    }
+
+    func failed(_ part: BackgroundPart, _ request: URLRequest, _ error: any Error) {
+        conclude(part, request, policy.verdict(part, error))
+    }
+
+    private func conclude(_ part: BackgroundPart, _ request: URLRequest, _ verdict: PartVerdict) {
+        if case .again(let after) = verdict {
+            var next = part
+            next.attempt += 1
+            state.with { $0.parts[part.key] = (next, 0) }
+            if (try? session.begin(request, next, after: after)) != nil { return }
+        }
+        state.with { state in
+            state.parts[part.key] = nil
+            if !state.restored { state.ended.insert(part.key) }
+            if verdict != .forget { state.touched[part.id] = part }
+        }
+        tellProgress(part)
+        settle()
+    }
+
+    // MARK: installing
+
+    /// The system is about to tell what happened while the app was away. `done` is called when that is told and all that
+    /// follows from it is done, or when the system's patience ends.
+    func gather(patience: Double, _ done: @escaping @Sendable () -> Void) {
+        let number = state.with { state in
+            state.gathering = true
+            state.next += 1
+            state.waiting[state.next] = done
+            return state.next
+        }
+        DispatchQueue.global().asyncAfter(deadline: .now() + patience) { [weak self] in
+            self?.state.with { $0.waiting.removeValue(forKey: number) }?()
+        }
+    }
+
+    func toldAll() {
+        state.with { $0.gathering = false }
+        settle()
+    }
+
+    /// Installs the models of which nothing is on its way any more.
+    private func settle() {
+        let complete = state.with { state -> [BackgroundPart] in
+            guard state.restored && !state.gathering else { return [] }
+            let busy = Set(state.parts.values.map(\.part.id)).union(state.installing)
+            let complete = state.touched.values.filter { !busy.contains($0.id) }
+            for part in complete {
+                state.touched[part.id] = nil
+                state.installing.insert(part.id)
+            }
+            return complete
+        }
+        for part in complete {
+            Task { await install(part) }
+        }
+        release()
+    }
+
+    private func install(_ part: BackgroundPart) async {
+        do {
+            let download = try store.ensure(StoreSource(part.source), options: part.options)
+            tell(.installing(id: part.id, download))
+            try await download.wait()
+            tell(.ready(id: part.id))
+        } catch {
+            tell(.failed(id: part.id, error as? InklingError ?? .cancelled(sentence: "the task was cancelled")))
+        }
+        state.with { _ = $0.installing.remove(part.id) }
+        settle()
+    }
+
+    /// Tells those who wait for it that there is nothing left to do now.
+    private func release() {
+        let done = state.with { state -> [@Sendable () -> Void] in
+            guard state.restored, !state.gathering, state.installing.isEmpty, state.touched.isEmpty || !state.parts.isEmpty
+            else { return [] }
+            defer { state.waiting = [:] }
+            return Array(state.waiting.values)
+        }
+        for done in done { done() }
+    }
+
+    // MARK: telling
+
+    func events() -> AsyncStream<BackgroundDownloadEvent> {
+        // Old progress may go; the last word about a model stays.
+        AsyncStream(bufferingPolicy: .bufferingNewest(256)) { continuation in
+            let number = state.with { state in
+                state.next += 1
+                return state.next
+            }
+            watchers.with { $0[number] = continuation }
+            continuation.onTermination = { [weak self] _ in
+                self?.watchers.with { _ = $0.removeValue(forKey: number) }
+            }
+        }
+    }
+
+    private func tell(_ event: BackgroundDownloadEvent) {
+        for watcher in watchers.with({ Array($0.values) }) { watcher.yield(event) }
+    }
+
+    private func tellProgress(_ part: BackgroundPart) {
+        let missing = state.with { state in
+            state.parts.values.filter { $0.part.id == part.id }.reduce(0) { $0 + max($1.part.length - $1.bytes, 0) }
+        }
+        tell(.downloading(id: part.id, bytes: max(part.asked - missing, 0), total: part.asked))
+    }
+
+    /// The models of which parts are on their way.
+    func ids() -> Set<String> {
+        state.with { Set($0.parts.values.map(\.part.id)).union($0.installing) }
+    }
+}
