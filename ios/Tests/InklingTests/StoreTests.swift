@@ -26,6 +26,18 @@ func all(_ download: InklingDownload) async throws -> [DownloadEvent] {
     return events
 }
 
+/// Tries again for a while what is busy: what was let go of may be held a moment longer.
+func patiently<Result>(_ work: () async throws -> Result) async throws -> Result {
+    for _ in 0..<1000 {
+        do {
+            return try await work()
+        } catch InklingError.busy {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+    return try await work()
+}
+
 @Suite struct StoreTests {
     let folder: URL
 
@@ -54,7 +66,7 @@ func all(_ download: InklingDownload) async throws -> [DownloadEvent] {
             #expect(bytes >= last && bytes <= total && total == Scratch.demo.count)
             last = bytes
         }
-        #expect(try await download.wait() == "tiny" && download.wait() == "tiny")
+        for _ in 0..<2 { #expect(try await download.wait() == "tiny") }
         // What is there asks nobody.
         let before = try await server.count().requests
         try await store.ensure(source, options: EnsureOptions(id: "tiny")).wait()
@@ -63,19 +75,20 @@ func all(_ download: InklingDownload) async throws -> [DownloadEvent] {
         let installed = try #require(try await store.list().first)
         #expect(installed.id == "tiny" && installed.source == source && installed.bytes == Scratch.demo.count)
         #expect(installed.isComplete && !installed.isPinned && installed.release == 1 && installed.previous == nil)
-        #expect(try await store.usage().models == Scratch.demo.count)
+        #expect(try await store.usage().models >= Scratch.demo.count)
         try await store.pin("tiny")
         #expect(try await store.list().first?.isPinned == true)
 
-        let told = Locked<[Double]>([])
-        let model = try await InklingModel.load(from: store, id: "tiny") { part in told.with { $0.append(part) } }
-        #expect(told.with { $0.last } == 1)
-        #expect(model.origin?.id == "tiny" && model.origin?.release == 1 && model.origin?.givenUp == [])
-        let reply = try await InklingSession(model: model).respond(to: Demo.prompt, options: .greedy)
-        #expect(reply.text == Demo.answer)
-        #expect(try await failure { try await store.remove("tiny") }.kind == "Busy")
-        await model.close()
-        try await store.remove("tiny")
+        do {
+            let told = Locked<[Double]>([])
+            let model = try await InklingModel.load(from: store, id: "tiny") { part in told.with { $0.append(part) } }
+            #expect(told.with { $0.last } == 1)
+            #expect(model.origin?.id == "tiny" && model.origin?.release == 1 && model.origin?.givenUp == [])
+            let reply = try await InklingSession(model: model).respond(to: Demo.prompt, options: .greedy)
+            #expect(reply.text == Demo.answer)
+            #expect(try await failure { try await store.remove("tiny") }.kind == "Busy")
+        }
+        try await patiently { try await store.remove("tiny") }
         #expect(try await store.list().isEmpty)
         #expect(try await failure { _ = try await InklingModel.load(from: store, id: "tiny") }.kind == "ModelNotFound")
         #expect(try await Demo.model().origin == nil)
@@ -126,9 +139,12 @@ func all(_ download: InklingDownload) async throws -> [DownloadEvent] {
         #expect(source.description == "o/r/sub/Tiny Q8.gguf@main")
         try await store.ensure(source).wait()
         #expect(hub.requests.with { $0.first?.path } == "/o/r/resolve/main/sub/Tiny%20Q8.gguf")
-        let old = try await InklingModel.load(from: store, id: "tiny-q8")
-        _ = try await InklingSession(model: old).respond(to: Demo.prompt, options: .greedy)
-        await old.close()
+        do {
+            // Five good answers, and it has proved itself.
+            let old = try await InklingModel.load(from: store, id: "tiny-q8")
+            for _ in 0..<5 { _ = try await InklingSession(model: old).respond(to: Demo.prompt, options: .greedy) }
+        }
+        #expect(try await store.list().first?.isOnTrial == false)
 
         served.with { $0 = Scratch.other }
         try await store.ensure(source).wait()
@@ -307,12 +323,8 @@ func all(_ download: InklingDownload) async throws -> [DownloadEvent] {
         var second: InklingStore? = try store()
         _ = try second?.ensure(source)
         second = nil
-        var third: InklingStore?
-        for _ in 0..<1000 where third == nil {
-            third = try? store()
-            if third == nil { try await Task.sleep(for: .milliseconds(10)) }
-        }
-        try await #require(third).ensure(source).wait()
+        let third = try await patiently { try self.store() }
+        try await third.ensure(source).wait()
     }
 
     @Test func nonsenseIsRefused() async throws {

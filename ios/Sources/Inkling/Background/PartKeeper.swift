@@ -64,18 +64,19 @@ final class PartKeeper: PartListener {
         // What is on its way is not asked for twice, also if it is not known here yet.
         restore(await session.running())
         let asked = missing.parts.reduce(0) { $0 + Int(clamping: $1.length) }
-        var template = BackgroundPart(
+        let begun = BackgroundPart(
             source: text, options: options, id: missing.id, file: "", from: 0, length: 0, asked: asked)
-        for part in missing.parts {
-            template.file = part.file
-            template.from = Int(clamping: part.from)
-            template.length = Int(clamping: part.length)
+        let parts = try missing.parts.map { part in
             guard let request = Self.request(part) else {
                 throw InklingError.invalid("source", "\(part.url) is no address of the web")
             }
-            try begin(template, request)
+            var new = begun
+            (new.file, new.from, new.length) = (part.file, Int(clamping: part.from), Int(clamping: part.length))
+            return (new, request)
         }
-        state.with { if $0.touched[missing.id] == nil { $0.touched[missing.id] = template } }
+        try begin(parts)
+        // Also if nothing is missing: then it is only installed.
+        state.with { if $0.touched[missing.id] == nil { $0.touched[missing.id] = begun } }
         settle()
         return missing.id
     }
@@ -88,20 +89,25 @@ final class PartKeeper: PartListener {
         return request
     }
 
-    /// Begins, unless it is on its way.
-    private func begin(_ part: BackgroundPart, _ request: URLRequest) throws {
+    /// Begins what is not on its way. All are noted before the first is begun: it may end before the second begins.
+    private func begin(_ parts: [(BackgroundPart, URLRequest)]) throws {
         let new = state.with { state in
-            guard !state.parts.values.contains(where: { $0.part.overlaps(part) }) else { return false }
-            state.parts[part.key] = (part, 0)
-            state.ended.remove(part.key)
-            return true
+            parts.filter { part, _ in
+                guard !state.parts.values.contains(where: { $0.part.overlaps(part) }) else { return false }
+                state.parts[part.key] = (part, 0)
+                state.ended.remove(part.key)
+                return true
+            }
         }
-        guard new else { return }
-        do {
-            try session.begin(request, part, after: 0)
-        } catch {
-            state.with { $0.parts[part.key] = nil }
-            throw error
+        for (number, (part, request)) in new.enumerated() {
+            do {
+                try session.begin(request, part, after: 0)
+            } catch {
+                state.with { state in
+                    for (part, _) in new[number...] { state.parts[part.key] = nil }
+                }
+                throw error
+            }
         }
     }
 

@@ -128,9 +128,9 @@ public final class InklingStore: Sendable {
     public func close() async {
         // Throws nothing.
         try? await blocking { [open] in
-            let last = open.with {
-                defer { $0 = nil }
-                return $0
+            let last = open.with { store in
+                defer { store = nil }
+                return store
             }
             // Its end is here, before anybody is told, and not under the lock.
             withExtendedLifetime(last) {}
