@@ -548,3 +548,105 @@ fn odd_stores_are_refused_with_reasons() {
     let error = store.ensure(Source::file(&file).unwrap(), EnsureOptions::default()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::InvalidInput { field, .. } if field == "source"));
 }
+
+#[test]
+fn an_interrupted_repair_goes_on() {
+    let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(6 * CHUNK, 21));
+    server.add("/m.gguf", bytes.clone());
+    let (source, m, store) = (url(&server, "/m.gguf", &bytes), id("m"), open(folder.path()));
+    install(&store, source.clone());
+    let path = folder.path().join("v1/objects").join(Digest::of(&bytes).to_string());
+    let mut broken = bytes.clone();
+    broken[7] ^= 1;
+    fs::write(&path, &broken).unwrap();
+    assert!(!store.verify(&m, &CancelToken::new(), &|_, _| {}).unwrap().damaged.is_empty());
+    server.rule(Rule::new(Fault::Status(404, None), Phase::Any));
+    store.ensure(source.clone(), EnsureOptions::default()).unwrap().wait().unwrap_err();
+    server.clear();
+    let before = server.total().bytes;
+    install(&store, source);
+    assert!(server.total().bytes - before <= 2 * CHUNK);
+    assert_eq!(lent_bytes(&store, &m), bytes);
+}
+
+#[test]
+fn removing_one_model_leaves_what_arrived_of_others() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start().unwrap());
+    let (one, two) = (gguf(CHUNK, 22), gguf(8 * CHUNK, 23));
+    server.add("/one.gguf", one.clone());
+    server.add("/two.gguf", two.clone());
+    let store = open(folder.path());
+    let first = install(&store, url(&server, "/one.gguf", &one));
+    server.throttle(2 << 20);
+    let mut download = store.ensure(url(&server, "/two.gguf", &two), EnsureOptions::default()).unwrap();
+    while !matches!(download.next().unwrap().unwrap(), DownloadEvent::Downloading(t) if t.bytes >= 2 * CHUNK) {}
+    download.cancel();
+    download.wait().unwrap_err();
+    server.throttle(0);
+    store.remove(&first).unwrap();
+    let before = server.total().bytes;
+    let second = install(&store, url(&server, "/two.gguf", &two));
+    assert!(server.total().bytes - before <= two.len() as u64 - CHUNK);
+    // A download that runs ends with its model, and leaves nothing.
+    store.remove(&second).unwrap();
+    server.throttle(1 << 20);
+    let running = store.ensure(url(&server, "/two.gguf", &two), EnsureOptions::default()).unwrap();
+    while !matches!(download_event(&running), Some(DownloadEvent::Downloading(_))) {}
+    store.remove(&second).unwrap();
+    assert!(matches!(running.wait().unwrap_err().kind(), ErrorKind::Cancelled));
+    assert!(store.list().unwrap().is_empty());
+    assert_eq!(store.usage().unwrap().total, 0);
+}
+
+/// The latest event of a download.
+fn download_event(download: &inkling_store::Download) -> Option<DownloadEvent> {
+    let mut again = download.again();
+    let mut last = None;
+    while let Some(event) = again.next_timeout(Duration::from_millis(1)) {
+        last = event.unwrap();
+        if last.is_none() {
+            break;
+        }
+    }
+    last
+}
+
+#[test]
+fn a_record_that_is_lost_costs_no_download() {
+    let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(3 * CHUNK, 24));
+    server.add("/m.gguf", bytes.clone());
+    let (source, store) = (url(&server, "/m.gguf", &bytes), open(folder.path()));
+    let m = install(&store, source.clone());
+    for entry in fs::read_dir(folder.path().join("v1/slots")).unwrap() {
+        fs::write(entry.unwrap().path(), "junk").unwrap();
+    }
+    assert!(matches!(
+        store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap_err().kind(),
+        ErrorKind::ModelNotFound { .. }
+    ));
+    let before = server.total().bytes;
+    install(&store, source);
+    assert_eq!(server.total().bytes, before);
+    assert_eq!(lent_bytes(&store, &m), bytes);
+    store.remove(&m).unwrap();
+}
+
+#[test]
+fn those_who_wait_for_wifi_hold_nobody_up() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start().unwrap());
+    let switch = Arc::new(Switch { offline: AtomicBool::new(false), metered: AtomicBool::new(true) });
+    let mut config = config(folder.path());
+    config.signals = switch;
+    let store = Store::open(config).unwrap();
+    let ensure = |number: u8, network: NetworkPolicy, priority: i32| {
+        let bytes = gguf(CHUNK, number);
+        let path = format!("/w{number}.gguf");
+        server.add(&path, bytes.clone());
+        let mut options = EnsureOptions::default();
+        (options.network, options.priority) = (network, priority);
+        store.ensure(url(&server, &path, &bytes), options).unwrap()
+    };
+    let waiting = [ensure(30, NetworkPolicy::Unmetered, i32::MAX), ensure(31, NetworkPolicy::Unmetered, 5)];
+    ensure(32, NetworkPolicy::Any, i32::MIN).wait().unwrap();
+    assert!(waiting.iter().all(|download| !download.has_ended()));
+}

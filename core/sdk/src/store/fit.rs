@@ -101,6 +101,12 @@ impl Need {
         Self { weights: ram_min.max(size), per_token: 0, cache: 0, context: 0 }
     }
 
+    /// What its publisher says it needs, if that is more.
+    pub(crate) fn at_least(mut self, bytes: u64) -> Self {
+        self.weights = self.weights.max(bytes.saturating_sub(self.cache.saturating_add(BESIDE)));
+        self
+    }
+
     fn total(&self) -> u64 {
         self.weights.saturating_add(self.cache).saturating_add(BESIDE)
     }

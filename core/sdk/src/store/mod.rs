@@ -93,7 +93,7 @@ impl ModelStore {
         let look = self.0.look(source)?;
         let memory = engine.conditions().free_memory;
         let need = match look.is_readable() {
-            true => fit::Need::of(look.size(), context, kv, |bytes| Ok(look.head(bytes)?))?,
+            true => fit::Need::of(look.size(), context, kv, |bytes| Ok(look.head(bytes)?))?.at_least(look.ram_min()),
             false => fit::Need::said(look.ram_min(), look.size()),
         };
         Ok(need.verdict(memory, look.to_fetch(), self.0.room()?))

@@ -80,7 +80,9 @@ impl Disk {
         let old = |path: &Path| {
             let stat = self.inner.vfs.stat(path);
             // A time in the future is a clock that was set back.
-            stat.is_ok_and(|stat| stat.modified + age <= now || stat.modified > now + Duration::from_secs(86_400))
+            stat.is_ok_and(|stat| {
+                stat.modified.saturating_add(age) <= now || stat.modified > now + Duration::from_secs(86_400)
+            })
         };
         let mut freed = self.inner.clear_quarantine()?;
         if damaged.is_empty() {
@@ -101,6 +103,23 @@ impl Disk {
             }
         }
         self.inner.put_ballast();
+        Ok(freed)
+    }
+
+    /// Removes these files and what has arrived of them, as far as no slot names them and nobody uses them. Gives the bytes
+    /// that are free again.
+    pub fn forget(&self, digests: &[Digest]) -> Result<u64, StoreError> {
+        let _names = lock(&self.inner.names);
+        let (slots, damaged) = self.read_slots()?;
+        let marked = Self::marked(&slots);
+        let mut freed = 0;
+        for digest in digests.iter().filter(|digest| !marked.contains(digest)) {
+            lock(&self.inner.held).remove(digest);
+            if damaged.is_empty() {
+                freed += self.inner.remove_object(digest)?;
+            }
+            freed += self.inner.remove_staging(digest)?;
+        }
         Ok(freed)
     }
 

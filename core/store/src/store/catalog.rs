@@ -25,7 +25,7 @@ impl Inner {
         let (catalog, offers) = self.accept(trusted, &job.control)?;
         let offered = catalog.model(model);
         let offered = offered.ok_or_else(|| StoreError::NotFound { what: format!("{model} in {url}") })?;
-        let slot = self.disk.slot(&job.id)?;
+        let slot = self.slot(&job.id)?;
         let named = self.choose_release(job, offered, offers.as_ref(), slot.as_ref());
         let named = named.ok_or_else(|| {
             let what = format!("a release of {model} in {url} that is offered to this device and engine");

@@ -3,16 +3,20 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Inner;
 use super::jobs::Job;
 use super::wanted::{From, Wanted, WantedFile};
-use super::{Inner, invalid};
 use crate::disk::{BadChunk, Staging};
 use crate::download::{DownloadEvent, Transfer};
 use crate::net::meter::Meter;
 use crate::slot::{Offered, Slot, Why};
-use crate::{Digest, Landing, ModelId, Release, Role, StoreError};
+use crate::{Digest, Landing, ModelId, Release, Role, Source, StoreError};
+
+/// How often what is missing is fetched, when others remove it at the same time.
+const ROUNDS: usize = 3;
 
 impl Inner {
     /// Installs what the job wants, and tells its watchers.
@@ -22,15 +26,33 @@ impl Inner {
         if !job.options.update && self.is_complete(job)? {
             return Ok(job.id.clone());
         }
-        let wanted = self.resolve(job)?;
-        self.check_wanted(job, &wanted)?;
-        if self.has_all(&wanted)? {
-            return self.activate(job, wanted);
+        if !matches!(job.source, Source::File(_)) {
+            job.control.wait_until_free(&*self.config.clock, &mut |reason| {
+                job.board.tell(reason.map_or(DownloadEvent::Resolving, DownloadEvent::Waiting));
+            })?;
         }
-        let staged = self.stage(job, &wanted)?;
-        self.fill(job, &wanted, &staged)?;
-        self.finish(job, &wanted, staged)?;
-        self.activate(job, wanted)
+        let wanted = match (self.resolve(job), &job.source) {
+            // A catalogue that offers this device nothing takes nothing away from it.
+            (Err(StoreError::NotFound { .. }), Source::Catalog { .. }) if self.is_complete(job)? => {
+                return Ok(job.id.clone());
+            }
+            (outcome, _) => outcome?,
+        };
+        self.check_wanted(job, &wanted)?;
+        let digests = wanted.files.iter().map(|file| file.plan.sha256).collect();
+        *job.wanted.lock().unwrap_or_else(PoisonError::into_inner) = digests;
+        for _ in 0..ROUNDS {
+            if !self.has_all(&wanted)? {
+                let staged = self.stage(job, &wanted)?;
+                self.fill(job, &wanted, &staged)?;
+                self.finish(job, &wanted, staged)?;
+            }
+            if self.activate(job, &wanted)? {
+                return Ok(job.id.clone());
+            }
+            // A file that another model had too went with that model meanwhile.
+        }
+        Err(StoreError::InUse { what: format!("what {} shares with other models", job.id) })
     }
 
     /// One that was cancelled may still be at work on the same files for a moment.
@@ -45,7 +67,7 @@ impl Inner {
     /// Whether the model is there and whole, so that nobody needs to be asked. Files that were not verified since they
     /// last changed are.
     fn is_complete(&self, job: &Job) -> Result<bool, StoreError> {
-        let Some(slot) = self.disk.slot(&job.id)? else { return Ok(false) };
+        let Some(slot) = self.slot(&job.id)? else { return Ok(false) };
         self.same_source(job, &slot)?;
         let Some(release) = slot.chosen() else { return Ok(false) };
         for file in release.files.iter().filter(|file| file.required) {
@@ -78,20 +100,12 @@ impl Inner {
 
     /// What can be refused before a byte is fetched.
     pub(super) fn check_wanted(&self, job: &Job, wanted: &Wanted) -> Result<(), StoreError> {
-        let slot = self.disk.slot(&job.id)?;
-        if let Some(slot) = &slot {
+        if let Some(slot) = &self.slot(&job.id)? {
             self.same_source(job, slot)?;
             // Tried on a copy: nothing is on trial before it is there.
             slot.clone().offer(wanted.release.clone(), insists(job, slot, &wanted.release))?;
         }
-        let need = wanted.release.ram_min;
-        match self.config.signals.free_memory() {
-            Some(have) if have < need => {
-                let why = format!("release {} needs {need} bytes of memory, {have} can be had", wanted.release.number);
-                Err(invalid("memory", why))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn has_all(&self, wanted: &Wanted) -> Result<bool, StoreError> {
@@ -105,32 +119,40 @@ impl Inner {
 
     /// Makes room, and a place for every file that is not there yet.
     pub(super) fn stage(&self, job: &Job, wanted: &Wanted) -> Result<Vec<Option<Staging>>, StoreError> {
-        let (mut missing, begun) = (Vec::new(), self.disk.staged()?);
+        let begun = self.disk.staged()?;
+        let mut bytes = 0_u64;
         for file in &wanted.files {
-            let there = self.disk.object(&file.plan.sha256)?.is_some() && !self.is_suspect(&file.plan.sha256);
-            missing.push(!there);
+            // What was begun is counted already.
+            if !self.is_whole(&file.plan.sha256)? && !begun.contains(&file.plan.sha256) {
+                bytes = bytes.saturating_add(file.plan.size);
+            }
         }
-        // What was begun is counted already.
-        let new = |(file, missing): &(&WantedFile, &bool)| **missing && !begun.contains(&file.plan.sha256);
-        let bytes = wanted.files.iter().zip(&missing).filter(new);
-        let bytes = bytes.fold(0_u64, |sum, (file, _)| sum.saturating_add(file.plan.size));
-        self.make_room(&job.id, bytes)?;
+        self.make_room(bytes)?;
         let mut staged = Vec::new();
-        for (file, missing) in wanted.files.iter().zip(missing) {
+        for file in &wanted.files {
             job.control.check()?;
-            staged.push(match missing {
-                false => None,
-                true if self.is_suspect(&file.plan.sha256) => Some(self.stage_repair(file, job)?),
-                true => Some(self.disk.stage(&file.plan)?),
+            let digest = &file.plan.sha256;
+            // Looked at again: making room may have taken what another model shared with this one.
+            staged.push(match self.disk.object(digest)?.is_some() {
+                true if self.is_suspect(digest) => Some(self.stage_repair(file, job)?),
+                true => None,
+                false => Some(self.disk.stage(&file.plan)?),
             });
         }
         Ok(staged)
     }
 
+    fn is_whole(&self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.disk.object(digest)?.is_some() && !self.is_suspect(digest))
+    }
+
     /// A place for a file that is there but damaged: its good chunks stay.
     fn stage_repair(&self, file: &WantedFile, job: &Job) -> Result<Staging, StoreError> {
         let bad = self.bad_chunks(job, &file.plan.sha256)?;
-        self.disk.begin_repair(&file.plan.sha256, &bad, &job.control.token())
+        let staging = self.disk.begin_repair(&file.plan.sha256, &bad, &job.control.token())?;
+        // The damaged file is gone; what is missing now is missing for all to see.
+        self.clear_suspicion(&file.plan.sha256);
+        Ok(staging)
     }
 
     /// Fetches what is missing.
@@ -162,7 +184,7 @@ impl Inner {
         if !staging.plan().chunks.has_digests() {
             return Ok(());
         }
-        let known: Vec<_> = self.disk.slot(&job.id)?.iter().flat_map(Slot::digests).collect();
+        let known: Vec<_> = self.slot(&job.id)?.iter().flat_map(Slot::digests).collect();
         staging.take_from(&known, &job.control.token())?;
         Ok(())
     }
@@ -232,9 +254,17 @@ impl Inner {
                 continue;
             }
             job.board.tell(DownloadEvent::Verifying { done: 0, total: file.plan.size });
-            staging.finish(&token, &mut |done, total| {
+            let finished = staging.finish(&token, &mut |done, total| {
                 job.board.tell(DownloadEvent::Verifying { done, total });
-            })?;
+            });
+            match finished {
+                Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
+                Err(error) if !file.file.required => {
+                    tracing::warn!(file = %file.file.name, %error, "an optional file is left out");
+                    continue;
+                }
+                other => other.map(|_| ())?,
+            }
             self.clear_suspicion(&file.plan.sha256);
         }
         Ok(())
@@ -250,37 +280,45 @@ impl Inner {
         (self.config.inspector)(&object.path, &wanted.release)
     }
 
-    /// The release takes its place in the slot.
-    fn activate(&self, job: &Job, wanted: Wanted) -> Result<ModelId, StoreError> {
+    /// The release takes its place in the slot. `false` if a file that it needs is not there any more.
+    fn activate(&self, job: &Job, wanted: &Wanted) -> Result<bool, StoreError> {
         job.control.check()?;
         job.board.tell(DownloadEvent::Activating);
-        self.check_usable(&wanted)?;
-        let Wanted { mut release, files } = wanted;
-        let mut there = Vec::new();
-        for file in &files {
-            there.push(self.disk.object(&file.plan.sha256)?.is_some());
+        match self.check_usable(wanted) {
+            Err(StoreError::NotFound { .. }) => return Ok(false),
+            other => other?,
         }
-        let mut there = there.into_iter();
-        // An optional file that could not be had is not the release's any more.
-        release.files.retain(|_| there.next().unwrap_or(true));
-        let now = self.now();
-        self.change(&job.id, |slot| {
+        let (now, mut whole) = (self.now(), true);
+        let outcome = self.change(&job.id, |slot| {
+            // Nobody removes or evicts anything from here on until the slot names it.
+            job.control.check()?;
+            for file in wanted.files.iter().filter(|file| file.file.required) {
+                whole &= self.disk.object(&file.plan.sha256)?.is_some();
+            }
+            if !whole {
+                return Err(StoreError::NotFound { what: job.id.to_string() });
+            }
             let mut slot = slot.unwrap_or_else(|| Slot::new(job.id.clone(), job.source.to_string()));
             slot.source = job.source.to_string();
             slot.last_used = slot.last_used.max(now);
-            let insist = insists(job, &slot, &release);
-            let offered = slot.offer(release, insist)?;
+            let insist = insists(job, &slot, &wanted.release);
+            let offered = slot.offer(wanted.release.clone(), insist)?;
             tracing::info!(model = %job.id, new = offered == Offered::Pending, "a release is installed");
             Ok(slot)
-        })?;
-        Ok(job.id.clone())
+        });
+        if whole { outcome.map(|()| true) } else { Ok(false) }
     }
 }
 
 /// Whether a release is taken though it was given up here: because somebody asks for it, or because only this disk's
 /// copy of it was bad.
 fn insists(job: &Job, slot: &Slot, release: &Release) -> bool {
-    job.options.insist || matches!(slot.refusal(release), Some(Why::WrongHash | Why::FailingStorage))
+    match slot.refusal(release) {
+        Some(Why::WrongHash | Why::FailingStorage) => true,
+        // Nothing else is left, and somebody asks for it: better one more trial than no model.
+        Some(Why::CrashAtLoad) if slot.chosen().is_none() => true,
+        _ => job.options.insist,
+    }
 }
 
 fn missing_bytes(staging: &Staging) -> u64 {

@@ -1,11 +1,12 @@
 //! The downloads that are on their way: who comes first, who waits.
 
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::config::AT_A_TIME;
 use crate::download::Board;
 use crate::net::control::Control;
-use crate::{ModelId, Source};
+use crate::{Digest, ModelId, Source};
 
 /// Whether a download may use a network that costs money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) options: EnsureOptions,
     pub(crate) control: Control,
     pub(crate) board: Board,
+    /// Files that it works on, once they are known.
+    pub(crate) wanted: Mutex<Vec<Digest>>,
     /// Earlier ones come first among equals.
     number: u64,
 }
@@ -75,18 +78,28 @@ impl Jobs {
         }
         let number = list.next;
         list.next += 1;
-        let job = Arc::new(Job { id, source, options, control: control(number), board: Board::default(), number });
+        let job = Arc::new(Job {
+            id,
+            source,
+            options,
+            control: control(number),
+            board: Board::default(),
+            wanted: Mutex::default(),
+            number,
+        });
         list.jobs.push(Arc::clone(&job));
         Ok((job, true))
     }
 
-    /// Whether this many others come before job `number`, so that it has to wait. One that is paused holds nobody up.
-    pub(crate) fn must_wait(&self, number: u64) -> bool {
+    /// Whether so many others come before job `number` that it has to wait. One that is paused, or `blocked` by the
+    /// network, holds nobody up.
+    pub(crate) fn must_wait(&self, number: u64, blocked: impl Fn(&Job) -> bool) -> bool {
         let list = self.lock();
         let Some(job) = list.jobs.iter().find(|job| job.number == number) else { return false };
         let first = |other: &&Arc<Job>| {
-            let (theirs, ours) = ((-other.options.priority, other.number), (-job.options.priority, job.number));
-            theirs < ours && !other.control.is_paused() && !other.control.is_cancelled()
+            let rank = |job: &Job| (Reverse(job.options.priority), job.number);
+            let moves = !other.control.is_paused() && !other.control.is_cancelled() && !blocked(other);
+            rank(other) < rank(job) && moves
         };
         list.jobs.iter().filter(first).count() >= AT_A_TIME
     }
@@ -104,6 +117,7 @@ impl Jobs {
             options: EnsureOptions::default(),
             control: Control::new(),
             board: Board::default(),
+            wanted: Mutex::default(),
             number: u64::MAX,
         }
     }
@@ -118,7 +132,7 @@ impl Jobs {
     }
 
     pub(crate) fn of(&self, id: &ModelId) -> Option<Arc<Job>> {
-        self.lock().jobs.iter().find(|job| job.id == *id).cloned()
+        self.lock().jobs.iter().find(|job| job.id == *id && !job.control.is_cancelled()).cloned()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Job>> {

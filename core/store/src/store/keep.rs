@@ -1,14 +1,15 @@
 //! Looking after what is installed: list, verify, pin, remove, undo, make room.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use inkling_base::CancelToken;
 
-use super::{Inner, Store, invalid};
+use super::{Inner, PATIENCE, Store, invalid};
 use crate::disk::{EvictPolicy, Usage};
 use crate::slot::Slot;
-use crate::{ModelId, Release, StoreError};
+use crate::{Digest, ModelId, Release, StoreError};
 
 /// Share of the budget that is freed beyond what is needed, so that not every download has to evict.
 const HYSTERESIS: f64 = 0.1;
@@ -69,7 +70,7 @@ impl Store {
         progress: &dyn Fn(u64, u64),
     ) -> Result<Verified, StoreError> {
         let inner = &self.inner;
-        let slot = inner.disk.slot(id)?.ok_or_else(|| not_found(id))?;
+        let slot = inner.slot(id)?.ok_or_else(|| not_found(id))?;
         let releases = [&slot.active, &slot.previous, &slot.pending].into_iter().flatten();
         let mut files: Vec<_> = releases.flat_map(|release| &release.files).collect();
         files.sort_by_key(|file| file.sha256);
@@ -86,7 +87,6 @@ impl Store {
             verified.bytes += file.size;
             if bad.is_empty() {
                 inner.clear_suspicion(&file.sha256);
-                inner.disk.trust(&file.sha256)?;
             } else {
                 inner.suspect(&file.sha256);
                 verified.damaged.push((file.name.clone(), bad.iter().map(|chunk| chunk.index as u64).collect()));
@@ -111,17 +111,26 @@ impl Store {
     /// [`StoreError::InUse`] while somebody reads it: nothing has changed then.
     pub fn remove(&self, id: &ModelId) -> Result<(), StoreError> {
         let inner = &self.inner;
-        if let Some(job) = inner.jobs.of(id) {
-            job.control.cancel();
-        }
-        let _turn = inner.turn();
-        let slot = inner.disk.slot(id)?.ok_or_else(|| not_found(id))?;
-        if inner.is_lent(&slot) {
+        let turn = inner.turn();
+        let slot = inner.slot(id)?;
+        if slot.as_ref().is_some_and(|slot| inner.is_lent(slot)) {
             return Err(StoreError::InUse { what: id.to_string() });
         }
-        inner.disk.remove_slot(id)?;
-        inner.disk.gc(inner.config.clock.unix(), Duration::ZERO)?;
-        Ok(())
+        let jobs: Vec<_> = inner.jobs.all().into_iter().filter(|job| job.id == *id).collect();
+        jobs.iter().for_each(|job| job.control.cancel());
+        let removed = inner.disk.remove_slot(id)?;
+        drop(turn);
+        // What they have open cannot be removed; they end soon.
+        let until = Instant::now() + PATIENCE;
+        while jobs.iter().any(|job| !job.board.has_ended()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let mut digests: Vec<Digest> = slot.iter().flat_map(Slot::digests).collect();
+        for job in &jobs {
+            digests.extend(job.wanted.lock().unwrap_or_else(PoisonError::into_inner).iter());
+        }
+        inner.disk.forget(&digests)?;
+        if removed || !jobs.is_empty() { Ok(()) } else { Err(not_found(id)) }
     }
 
     /// Goes back to the release before, at the next load. Gives its number.
@@ -191,21 +200,22 @@ impl Inner {
         slot.digests().any(|digest| self.disk.is_leased(&digest))
     }
 
-    fn policy(&self, room_for: u64, keep: Option<&ModelId>) -> EvictPolicy {
+    fn policy(&self, room_for: u64) -> EvictPolicy {
         EvictPolicy {
             budget: self.config.budget.unwrap_or(u64::MAX),
             keep_free: self.config.keep_free,
             // Without a budget there is nothing to take a share of.
             hysteresis: self.config.budget.map_or(0.0, |_| HYSTERESIS),
             need: room_for,
-            keep: keep.into_iter().cloned().collect(),
+            // What somebody is asking for does not go for another one.
+            keep: self.jobs.all().iter().map(|job| job.id.clone()).collect(),
         }
     }
 
     /// Evicts, oldest first, until so many bytes may come.
-    pub(crate) fn make_room(&self, id: &ModelId, bytes: u64) -> Result<(), StoreError> {
+    pub(crate) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
         let _turn = self.turn();
-        self.disk.evict(&self.policy(bytes, Some(id)))?;
+        self.disk.evict(&self.policy(bytes))?;
         Ok(())
     }
 
@@ -219,7 +229,7 @@ impl Inner {
             }
         }
         let may_go = usage.total.saturating_sub(stays);
-        let on_disk = self.disk.free()?.saturating_sub(self.config.keep_free).saturating_add(may_go);
+        let on_disk = self.disk.free()?.saturating_add(may_go);
         Ok(self.config.budget.map_or(on_disk, |budget| on_disk.min(budget.saturating_sub(stays))))
     }
 

@@ -131,54 +131,42 @@ impl Store {
         let inner = &self.inner;
         let mut fell_back = Vec::new();
         loop {
-            let now = inner.now();
-            let mut chosen = None;
-            let mut failure = None;
-            inner.change(id, |slot| {
-                let mut slot = slot.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
-                match slot.begin(now) {
-                    Ok(choice) => chosen = Some(choice),
-                    // What became of the others is worth keeping all the same.
-                    Err(error) => failure = Some(error),
-                }
-                Ok(slot)
-            })?;
-            if let Some(error) = failure {
-                return Err(error.into());
-            }
-            let Some(choice) = chosen else { return Err(StoreError::NotFound { what: id.to_string() }) };
-            fell_back.extend(choice.fell_back);
-            match inner.borrow(id, &choice, cancel, progress) {
-                Ok(files) => {
-                    let Choice { release, which, .. } = choice;
-                    let weights = release.weights();
-                    let weights =
-                        weights.ok_or_else(|| StoreError::NotFound { what: format!("the weights of {id}") })?;
-                    let panels = inner.disk.panels(&weights.sha256)?;
-                    return Ok(Lent {
-                        id: id.clone(),
-                        release,
-                        which,
-                        fell_back,
-                        files,
-                        panels,
-                        slot: SlotRef::new(id, &inner.config),
-                        clock: Arc::clone(&inner.config.clock),
-                        word: Mutex::new(Word::None),
-                    });
-                }
-                Err(Refusal::Release(error, why)) => {
-                    let fallback = inner.fallback(id, &choice.release, why)?;
-                    match fallback {
-                        Some(given_up) => fell_back.push(given_up),
-                        None => return Err(error),
+            // On a copy: what is verified now is verified before the load is counted, because somebody may lose patience.
+            let mut slot = inner.slot(id)?.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
+            inner.check_signed(&slot)?;
+            let Ok(planned) = slot.begin(inner.now()) else { return inner.nothing_usable(id) };
+            let files = match inner.borrow(id, &planned, cancel, progress) {
+                Ok(files) => files,
+                Err(Refusal::Release(error, why)) => match inner.fallback(id, &planned.release, why)? {
+                    Some(given_up) => {
+                        fell_back.push(given_up);
+                        continue;
                     }
-                }
-                Err(Refusal::Other(error)) => {
-                    inner.change_if_there(id, |slot| slot.withdraw())?;
-                    return Err(error);
-                }
+                    None => return Err(error),
+                },
+                Err(Refusal::Other(error)) => return Err(error),
+            };
+            let weights = planned.release.weights();
+            let weights = weights.ok_or_else(|| StoreError::NotFound { what: format!("the weights of {id}") })?;
+            let panels = inner.disk.panels(&weights.sha256)?;
+            let Some(choice) = inner.begin(id)? else { return inner.nothing_usable(id) };
+            fell_back.extend(choice.fell_back);
+            let lent = Lent {
+                id: id.clone(),
+                which: choice.which,
+                fell_back: std::mem::take(&mut fell_back),
+                files,
+                panels,
+                slot: SlotRef::new(id, &inner.config),
+                clock: Arc::clone(&inner.config.clock),
+                word: Mutex::new(Word::None),
+                release: choice.release,
+            };
+            if lent.release == planned.release {
+                return Ok(lent);
             }
+            // The slot changed meanwhile: letting go of it takes the load back.
+            fell_back.clone_from(&lent.fell_back);
         }
     }
 }
@@ -191,7 +179,43 @@ enum Refusal {
     Other(StoreError),
 }
 
+/// A disk that fails is the copy's fault, everything else nobody's.
+fn judge(error: StoreError) -> Refusal {
+    if error.is_failing_storage() { Refusal::Release(error, Why::FailingStorage) } else { Refusal::Other(error) }
+}
+
 impl Inner {
+    /// Counts a load, on the disk, before it begins. `None` if there is nothing to load.
+    fn begin(&self, id: &ModelId) -> Result<Option<Choice>, StoreError> {
+        let (now, mut choice) = (self.now(), None);
+        self.change(id, |slot| {
+            let mut slot = slot.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
+            choice = slot.begin(now).ok();
+            Ok(slot)
+        })?;
+        Ok(choice)
+    }
+
+    /// No release is left. What became of them is kept.
+    fn nothing_usable<T>(&self, id: &ModelId) -> Result<T, StoreError> {
+        let (now, mut failure) = (self.now(), None);
+        self.change(id, |slot| {
+            let mut slot = slot.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
+            failure = slot.begin(now).err();
+            Ok(slot)
+        })?;
+        Err(failure.map_or_else(|| StoreError::NotFound { what: id.to_string() }, StoreError::from))
+    }
+
+    /// Whether the store may still use what it has: it may have become stricter since.
+    fn check_signed(&self, slot: &Slot) -> Result<(), StoreError> {
+        if self.config.only_signed && !slot.source.starts_with("catalog:") {
+            let why = format!("{} comes from {}, and this store uses signed models only", slot.id, slot.source);
+            return Err(StoreError::Invalid { field: "id", why });
+        }
+        Ok(())
+    }
+
     /// Leases of all files of the release that are there, verified where need be.
     fn borrow(
         &self,
@@ -222,16 +246,12 @@ impl Inner {
         progress: &dyn Fn(u64, u64),
     ) -> Result<Lease, Refusal> {
         let digest = &file.sha256;
-        let found = |found: Result<Option<_>, StoreError>| match found {
-            Err(error) if error.is_failing_storage() => Err(Refusal::Release(error, Why::FailingStorage)),
-            other => other.map_err(Refusal::Other),
-        };
-        if found(self.disk.object(digest))?.is_none() || self.is_suspect(digest) {
+        if self.disk.object(digest).map_err(judge)?.is_none() || self.is_suspect(digest) {
             let error = StoreError::Damaged { file: format!("{id}: {}", file.name), chunk: 0 };
             return Err(Refusal::Release(error, Why::WrongHash));
         }
         // Before it is verified, so that what was verified is what is read.
-        let lease = self.disk.lease(digest).map_err(Refusal::Other)?;
+        let lease = self.disk.lease(digest).map_err(judge)?;
         if suspicious || !self.disk.trusts(digest) {
             self.verify_file(id, file, cancel, progress)?;
         }
@@ -247,10 +267,9 @@ impl Inner {
         progress: &dyn Fn(u64, u64),
     ) -> Result<(), Refusal> {
         let digest = &file.sha256;
-        let bad = self.disk.verify(digest, cancel, &mut |done, total| progress(done, total)).map_err(Refusal::Other)?;
-        let Some(first) = bad.first() else {
-            return self.disk.trust(digest).map_err(Refusal::Other);
-        };
+        let bad = self.disk.verify(digest, cancel, &mut |done, total| progress(done, total)).map_err(judge)?;
+        // Verified, it is trusted from now on.
+        let Some(first) = bad.first() else { return Ok(()) };
         self.suspect(digest);
         let why = if bad.iter().any(|chunk| chunk.failing_storage) { Why::FailingStorage } else { Why::WrongHash };
         let name = format!("{id}: {}", file.name);
@@ -265,8 +284,6 @@ impl Inner {
             let others = [&slot.active, &slot.previous].into_iter().flatten();
             if others.into_iter().any(|other| other.number != release.number) {
                 given_up = slot.bad(release.number, why);
-            } else {
-                slot.withdraw();
             }
         })?;
         Ok(given_up)

@@ -104,6 +104,10 @@ impl Store {
         let net = Net::new(Arc::clone(&config.transport), Arc::clone(&config.clock), config.net.clone())?;
         let settings = crate::disk::Settings { keep_free: config.keep_free, ..crate::disk::Settings::default() };
         let disk = Disk::open_with(Arc::clone(&config.vfs), &config.folder, settings)?;
+        // What nobody went on with for a week. That it cannot be removed is no reason not to open.
+        if let Err(error) = disk.gc(config.clock.unix(), COLLECT_AFTER) {
+            tracing::warn!(%error, "what nobody needs could not be removed");
+        }
         let (jobs, turn, suspects) = (Jobs::default(), Mutex::default(), Mutex::default());
         let inner = Arc::new(Inner { config, disk, net, jobs, turn, suspects });
         slots::opened(&inner);
@@ -159,7 +163,9 @@ impl Store {
         if let Err(error) = thread {
             self.users.running.fetch_sub(1, Ordering::AcqRel);
             self.inner.jobs.remove(job);
-            return Err(StoreError::Internal(format!("no thread to download on: {error}")));
+            let why = format!("no thread to download on: {error}");
+            job.board.end(Err(StoreError::Internal(why.clone())));
+            return Err(StoreError::Internal(why));
         }
         Ok(())
     }
@@ -177,7 +183,9 @@ impl Inner {
             } else if policy == NetworkPolicy::Unmetered && network.metered == Some(true) {
                 Some(WaitReason::Metered)
             } else {
-                inner.jobs.must_wait(number).then_some(WaitReason::Queued)
+                let blocked =
+                    |other: &Job| other.options.network == NetworkPolicy::Unmetered && network.metered == Some(true);
+                inner.jobs.must_wait(number, blocked).then_some(WaitReason::Queued)
             }
         }))
     }
@@ -190,6 +198,18 @@ impl Inner {
         self.config.clock.unix().as_secs()
     }
 
+    /// The slot of a model. One of which both copies are damaged is none: what it named is found by its digest when
+    /// somebody asks for the model again.
+    fn slot(&self, id: &ModelId) -> Result<Option<Slot>, StoreError> {
+        match self.disk.slot(id) {
+            Err(StoreError::Damaged { .. }) => {
+                tracing::warn!(model = %id, "both copies of its record are damaged");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
     /// Reads a slot, changes it, writes it.
     fn change(
         &self,
@@ -197,7 +217,7 @@ impl Inner {
         change: impl FnOnce(Option<Slot>) -> Result<Slot, StoreError>,
     ) -> Result<(), StoreError> {
         let _turn = self.turn();
-        let mut slot = change(self.disk.slot(id)?)?;
+        let mut slot = change(self.slot(id)?)?;
         self.disk.put_slot(&mut slot)
     }
 

@@ -58,13 +58,13 @@ impl Inner {
 
     /// Sources that number nothing get the next number with each change of the bytes.
     fn number_for(&self, id: &ModelId, weights: Digest) -> Result<u64, StoreError> {
-        let Some(slot) = self.disk.slot(id)? else { return Ok(1) };
+        let Some(slot) = self.slot(id)? else { return Ok(1) };
         let Slot { active, previous, pending, refused, .. } = &slot;
         let releases = [active, previous, pending].into_iter().flatten();
         let known = releases.map(|release| (release.number, release.weights().map(|file| file.sha256)));
         let known: Vec<_> = known.chain(refused.iter().map(|refused| (refused.number, refused.weights))).collect();
         let same = known.iter().find(|(_, digest)| *digest == Some(weights)).map(|(number, _)| *number);
-        let next = known.iter().map(|(number, _)| *number).max().unwrap_or(0).saturating_add(1);
+        let next = known.iter().map(|(number, _)| *number).max().unwrap_or(0).max(slot.floor).saturating_add(1);
         Ok(same.unwrap_or(next))
     }
 
