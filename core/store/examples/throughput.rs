@@ -114,7 +114,7 @@ fn curl(url: &str, to: &Path, sync: bool) {
 }
 
 fn store(url: &str, folder: &Path, plan: &FilePlan) {
-    let disk = Disk::open(Arc::new(SystemVfs::default()), folder).unwrap();
+    let disk = Disk::open(Arc::new(SystemVfs), folder).unwrap();
     let staging = disk.stage(plan).unwrap();
     fetch(url, &staging);
     staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
