@@ -60,7 +60,7 @@ class CatalogTest {
                     assertTrue(model.origin!!.isOnTrial)
                     repeat(5) { model.session().use { it.respond(Demo.PROMPT, Demo.greedy) } }
                 }
-                release(2, another(), "--golden", Demo.PROMPT)
+                release(2, another(), "--golden", "The quick brown")
                 assertEquals("tiny", store.ensure(source).await())
                 assertEquals(1, store.list().single().release)
                 assertEquals("tiny", store.ensure(source, EnsureOptions(update = true)).await())
@@ -85,7 +85,7 @@ class CatalogTest {
             store(server) { store, source ->
                 store.ensure(source).await()
                 store.load("tiny").use { model -> repeat(5) { model.session().use { it.respond(Demo.PROMPT, Demo.greedy) } } }
-                release(2, another(), "--golden", Demo.PROMPT, "--least-speed", "1e9")
+                release(2, another(), "--golden", "The quick brown", "--least-speed", "1e9")
                 store.ensure(source, EnsureOptions(update = true)).await()
                 store.load("tiny").use { model ->
                     val origin = model.origin!!
