@@ -162,7 +162,8 @@ class StoreTest {
         val first = store.ensure(source).events.first { it is DownloadEvent.Downloading } as DownloadEvent.Downloading
         assertTrue(first.bytes >= 1 shl 20, "$first")
         assertEquals("tiny", store.ensure(source).await())
-        assertTrue(server.sent("/tiny.gguf") - before <= size - (1 shl 20), "${server.sent("/tiny.gguf") - before} bytes again")
+        val again = server.sent("/tiny.gguf") - before
+        assertTrue(again <= size - (1 shl 20) + SLACK, "$again bytes again")
         store.load("tiny").use { it.answers() }
     }
 
@@ -326,11 +327,13 @@ class StoreTest {
             download.cancel()
         }
         server.clear()
+        Thread.sleep(200)
         val before = server.sent("/tiny.gguf")
         lateinit var left: InklingModel
         store { store ->
             store.ensure(source).await()
-            assertTrue(server.sent("/tiny.gguf") - before <= size - (1 shl 20))
+            val again = server.sent("/tiny.gguf") - before
+            assertTrue(again <= size - (1 shl 20) + SLACK, "$again bytes again")
             left = store.load("tiny")
         }
         // Models outlive their store, and the folder is free when both are gone.
@@ -414,5 +417,10 @@ class StoreTest {
         val before = server.sent("/tiny.gguf")
         assertEquals("tiny", store.ensure(source).await())
         assertEquals(before, server.sent("/tiny.gguf"))
+    }
+
+    private companion object {
+        /** What the server still pours into a connection whose other end has gone. */
+        const val SLACK = 256 shl 10
     }
 }
