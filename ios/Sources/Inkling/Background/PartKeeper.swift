@@ -19,8 +19,10 @@ final class PartKeeper: PartListener {
         var touched: [String: BackgroundPart] = [:]
         /// Whether the parts that were on their way before are known.
         var restored = false
-        /// Whether the system still tells what happened while the app was away.
-        var gathering = false
+        /// How often the system has said that it will tell what happened while the app was away, less how often it has
+        /// said that this was all. The two may come in either order.
+        var owed = 0
+        var gathering: Bool { owed > 0 }
         /// Models that the store is installing.
         var installing: Set<String> = []
         /// Those who want to know when there is nothing left to do.
@@ -60,7 +62,17 @@ final class PartKeeper: PartListener {
     /// Gives the system what is missing of a model.
     func ensure(_ source: StoreSource, _ options: EnsureOptions) async throws -> String {
         let (text, given, bytes) = try (source.checked(), options.ffi(), bytes)
-        let missing = try await store.working { try $0.segments(source: text, options: given, bytes: bytes) }
+        let missing: FfiSegments
+        do {
+            missing = try await store.working { try $0.segments(source: text, options: given, bytes: bytes) }
+        } catch InklingError.busy {
+            // The store is at it already, with what came earlier or because the app asked it.
+            if let part = state.with({ $0.parts.values.first { $0.part.source == text }?.part }) { return part.id }
+            let id = try store.ensure(source, options: options).id
+            touch(
+                BackgroundPart(source: text, options: options, id: id, file: "", from: 0, length: 0, asked: 0))
+            return id
+        }
         // What is on its way is not asked for twice, also if it is not known here yet.
         restore(await session.running())
         let asked = missing.parts.reduce(0) { $0 + Int(clamping: $1.length) }
@@ -76,9 +88,14 @@ final class PartKeeper: PartListener {
         }
         try begin(parts)
         // Also if nothing is missing: then it is only installed.
-        state.with { if $0.touched[missing.id] == nil { $0.touched[missing.id] = begun } }
-        settle()
+        touch(begun)
         return missing.id
+    }
+
+    /// Has its model installed when nothing of it is on its way any more.
+    private func touch(_ part: BackgroundPart) {
+        state.with { if $0.touched[part.id] == nil { $0.touched[part.id] = part } }
+        settle()
     }
 
     private static func request(_ part: FfiPart) -> URLRequest? {
@@ -149,10 +166,7 @@ final class PartKeeper: PartListener {
         if verdict == .take {
             do {
                 // Here and now: the file is gone when this returns.
-                _ = try store.with {
-                    try $0.handOver(
-                        file: part.file, from: UInt64(clamping: part.from), path: file.path(percentEncoded: false))
-                }
+                try handOver(part, file)
             } catch InklingError.modelNotFound {
                 // Nobody waits for it any more: the model is there, or was removed.
                 verdict = .forget
@@ -162,6 +176,24 @@ final class PartKeeper: PartListener {
             }
         }
         conclude(part, request, verdict)
+    }
+
+    private func handOver(_ part: BackgroundPart, _ file: URL) throws {
+        for wait in [0.01, 0.05, 0.2, 0.5] {
+            do {
+                return try handOverOnce(part, file)
+            } catch InklingError.busy {
+                // Somebody looks at what is there of it, for a moment.
+                Thread.sleep(forTimeInterval: wait)
+            }
+        }
+        try handOverOnce(part, file)
+    }
+
+    private func handOverOnce(_ part: BackgroundPart, _ file: URL) throws {
+        _ = try store.with {
+            try $0.handOver(file: part.file, from: UInt64(clamping: part.from), path: file.path(percentEncoded: false))
+        }
     }
 
     func failed(_ part: BackgroundPart, _ request: URLRequest, _ error: any Error) {
@@ -190,18 +222,23 @@ final class PartKeeper: PartListener {
     /// follows from it is done, or when the system's patience ends.
     func gather(patience: Double, _ done: @escaping @Sendable () -> Void) {
         let number = state.with { state in
-            state.gathering = true
+            state.owed += 1
             state.next += 1
             state.waiting[state.next] = done
             return state.next
         }
         DispatchQueue.global().asyncAfter(deadline: .now() + patience) { [weak self] in
-            self?.state.with { $0.waiting.removeValue(forKey: number) }?()
+            guard let done = self?.state.with({ $0.waiting.removeValue(forKey: number) }) else { return }
+            // What the system did not say by now, nobody waits for any more.
+            self?.state.with { $0.owed = min($0.owed, 0) }
+            self?.settle()
+            done()
         }
+        settle()
     }
 
     func toldAll() {
-        state.with { $0.gathering = false }
+        state.with { $0.owed = max($0.owed - 1, -1) }
         settle()
     }
 
