@@ -73,7 +73,12 @@ private final class System: PartSession, @unchecked Sendable {
         if let listener { event(listener) } else { untold.with { $0.append(event) } }
     }
 
-    func running() async -> [BackgroundPart] { tasks.with { $0.values.map(\.part) } }
+    /// As the system: behind what it tells.
+    func running() async -> [BackgroundPart] {
+        await withCheckedContinuation { continuation in
+            queue.async { [self] in continuation.resume(returning: tasks.with { $0.values.map(\.part) }) }
+        }
+    }
 
     func cancel(id: String) async { tasks.with { $0 = $0.filter { $0.value.part.id != id } } }
 
@@ -145,9 +150,11 @@ private final class System: PartSession, @unchecked Sendable {
         let system = System()
         do {
             let store = try store()
-            let downloads = downloads(store, system)
-            try await downloads.ensure(server.source(Scratch.demo), options: EnsureOptions(id: "kept"))
-            try await Task.sleep(for: .milliseconds(milliseconds))
+            try await { [downloads = downloads(store, system)] in
+                try await downloads.ensure(server.source(Scratch.demo), options: EnsureOptions(id: "kept"))
+                try await Task.sleep(for: .milliseconds(milliseconds))
+            }()
+            // Nobody listens any more.
             await store.close()
         }
         if milliseconds == 300 {

@@ -26,7 +26,8 @@ public enum BackgroundDownloadEvent: Sendable {
 /// The store says what is missing, the system fetches it in parts, each part that comes is checked and kept at once, and
 /// with the last one the model is installed. What the system began is found again when the app is started anew: make the
 /// same object then, with the same identifier, early: before `application(_:didFinishLaunchingWithOptions:)` returns.
-/// An app needs one, for as long as it runs.
+/// An app needs one, for as long as it runs and the store is open: what comes while the store is closed is lost, and
+/// fetched again.
 ///
 /// The system follows redirects by itself in the background. The store's rules for them hold for what the app fetches while
 /// it runs; here the digests say what is taken.
@@ -74,7 +75,7 @@ public final class InklingBackgroundDownloads: Sendable {
     /// What happens from now on, to all models; each call is another watcher. Progress that nobody read in time is left
     /// out.
     public func events() -> AsyncStream<BackgroundDownloadEvent> {
-        keeper.events()
+        keeper.watchers.events()
     }
 
     /// The models that are on their way.

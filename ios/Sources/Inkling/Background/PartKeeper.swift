@@ -15,6 +15,9 @@ final class PartKeeper: PartListener {
         var parts: [BackgroundPart.Key: (part: BackgroundPart, bytes: Int)] = [:]
         /// Ended while it was not yet known which are on their way.
         var ended: Set<BackgroundPart.Key> = []
+        /// How many are asking the store what is missing, and what came meanwhile: the store may not know of that.
+        var asking = 0
+        var came: [BackgroundPart] = []
         /// Models of which a part has ended, and what else is needed to install them.
         var touched: [String: BackgroundPart] = [:]
         /// Whether the parts that were on their way before are known.
@@ -35,17 +38,13 @@ final class PartKeeper: PartListener {
     private let policy: RetryPolicy
     private let bytes: UInt64
     private let state = Locked(State())
-    private let watchers = Locked<[Int: AsyncStream<BackgroundDownloadEvent>.Continuation]>([:])
+    let watchers = BackgroundWatchers()
 
     init(_ store: InklingStore, _ session: any PartSession, bytes: Int, policy: RetryPolicy) {
         self.store = store
         self.session = session
         self.bytes = UInt64(clamping: max(bytes, 1))
         self.policy = policy
-    }
-
-    deinit {
-        for watcher in watchers.with({ Array($0.values) }) { watcher.finish() }
     }
 
     /// Listens, and looks for parts of earlier times.
@@ -62,6 +61,15 @@ final class PartKeeper: PartListener {
     /// Gives the system what is missing of a model.
     func ensure(_ source: StoreSource, _ options: EnsureOptions) async throws -> String {
         let (text, given, bytes) = try (source.checked(), options.ffi(), bytes)
+        // A system tells of what has ended before it says what is on its way.
+        restore(await session.running())
+        state.with { $0.asking += 1 }
+        defer {
+            state.with { state in
+                state.asking -= 1
+                if state.asking == 0 { state.came = [] }
+            }
+        }
         let missing: FfiSegments
         do {
             missing = try await store.working { try $0.segments(source: text, options: given, bytes: bytes) }
@@ -110,7 +118,8 @@ final class PartKeeper: PartListener {
     private func begin(_ parts: [(BackgroundPart, URLRequest)]) throws {
         let new = state.with { state in
             parts.filter { part, _ in
-                guard !state.parts.values.contains(where: { $0.part.overlaps(part) }) else { return false }
+                let known = state.parts.values.map(\.part) + state.came
+                guard !known.contains(where: { $0.overlaps(part) }) else { return false }
                 state.parts[part.key] = (part, 0)
                 state.ended.remove(part.key)
                 return true
@@ -210,6 +219,7 @@ final class PartKeeper: PartListener {
         state.with { state in
             state.parts[part.key] = nil
             if !state.restored { state.ended.insert(part.key) }
+            if verdict == .take && state.asking > 0 { state.came.append(part) }
             if verdict != .forget { state.touched[part.id] = part }
         }
         tellProgress(part)
@@ -263,11 +273,11 @@ final class PartKeeper: PartListener {
     private func install(_ part: BackgroundPart) async {
         do {
             let download = try store.ensure(StoreSource(part.source), options: part.options)
-            tell(.installing(id: part.id, download))
+            watchers.tell(.installing(id: part.id, download))
             try await download.wait()
-            tell(.ready(id: part.id))
+            watchers.tell(.ready(id: part.id))
         } catch {
-            tell(.failed(id: part.id, error as? InklingError ?? .cancelled(sentence: "the task was cancelled")))
+            watchers.tell(.failed(id: part.id, error as? InklingError ?? .cancelled(sentence: "the task was cancelled")))
         }
         state.with { _ = $0.installing.remove(part.id) }
         settle()
@@ -286,29 +296,11 @@ final class PartKeeper: PartListener {
 
     // MARK: telling
 
-    func events() -> AsyncStream<BackgroundDownloadEvent> {
-        // Old progress may go; the last word about a model stays.
-        AsyncStream(bufferingPolicy: .bufferingNewest(256)) { continuation in
-            let number = state.with { state in
-                state.next += 1
-                return state.next
-            }
-            watchers.with { $0[number] = continuation }
-            continuation.onTermination = { [weak self] _ in
-                self?.watchers.with { _ = $0.removeValue(forKey: number) }
-            }
-        }
-    }
-
-    private func tell(_ event: BackgroundDownloadEvent) {
-        for watcher in watchers.with({ Array($0.values) }) { watcher.yield(event) }
-    }
-
     private func tellProgress(_ part: BackgroundPart) {
         let missing = state.with { state in
             state.parts.values.filter { $0.part.id == part.id }.reduce(0) { $0 + max($1.part.length - $1.bytes, 0) }
         }
-        tell(.downloading(id: part.id, bytes: max(part.asked - missing, 0), total: part.asked))
+        watchers.tell(.downloading(id: part.id, bytes: max(part.asked - missing, 0), total: part.asked))
     }
 
     /// The models of which parts are on their way.

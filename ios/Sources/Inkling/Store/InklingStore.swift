@@ -98,7 +98,7 @@ public final class InklingStore: Sendable {
     }
 
     /// Removes a model, all its releases, and what was downloaded of the next. Throws ``InklingError/busy(sentence:)``
-    /// while it is loaded.
+    /// while somebody holds it loaded.
     public func remove(_ id: String) async throws {
         try await working { try $0.remove(id: id) }
     }
@@ -123,7 +123,7 @@ public final class InklingStore: Sendable {
     }
 
     /// Stops its downloads and lets go of the folder, before it returns, unless a call is under way or a model of the
-    /// store is loaded: then with the end of these. What has arrived stays. Later calls throw
+    /// store is held: then with the end of these. What has arrived stays. Later calls throw
     /// ``InklingError/cancelled(sentence:)``; closing twice is harmless.
     public func close() async {
         // Throws nothing.

@@ -32,8 +32,8 @@ final class Keys: FfiKeyProvider {
 }
 
 #if canImport(Security)
-/// Keys in the Keychain of this device: random ones, made when they are first asked for, or those that the app
-/// ``store(_:name:)``d.
+/// Keys in the Keychain of this device: those that the app was given and keeps with ``store(_:name:)``,
+/// or random ones, made when they are first asked for.
 ///
 /// They can be read once the device was unlocked after it started, so that models can be loaded in the background, and
 /// never leave the device: not in a backup, not by iCloud.
@@ -56,7 +56,7 @@ public struct KeychainKeys: KeyProvider {
         var key = Data(count: 32)
         let made = key.withUnsafeMutableBytes { SecRandomCopyBytes(kSecRandomDefault, 32, $0.baseAddress!) }
         guard made == errSecSuccess else { throw failed("making a key", made) }
-        var item = item(name)
+        var item = place(name)
         item[kSecValueData] = key
         // Not while the device has not been unlocked since it started; and on this device only.
         item[kSecAttrAccessible] = kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly
@@ -71,7 +71,7 @@ public struct KeychainKeys: KeyProvider {
     public func store(_ key: Data, name: String) throws {
         guard key.count == 32 else { throw InklingError.invalid("key", "it has \(key.count) bytes, a key has 32") }
         try remove(name)
-        var item = item(name)
+        var item = place(name)
         item[kSecValueData] = key
         item[kSecAttrAccessible] = kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly
         let added = SecItemAdd(item as CFDictionary, nil)
@@ -80,11 +80,11 @@ public struct KeychainKeys: KeyProvider {
 
     /// Forgets a key: nobody can read what was encrypted with it.
     public func remove(_ name: String) throws {
-        let removed = SecItemDelete(item(name) as CFDictionary)
+        let removed = SecItemDelete(place(name) as CFDictionary)
         guard removed == errSecSuccess || removed == errSecItemNotFound else { throw failed("forgetting a key", removed) }
     }
 
-    private func item(_ name: String) -> [CFString: Any] {
+    private func place(_ name: String) -> [CFString: Any] {
         [
             kSecClass: kSecClassGenericPassword, kSecAttrService: service, kSecAttrAccount: name,
             // Without it a Mac takes its old keychain, which knows no accessibility.
@@ -93,7 +93,7 @@ public struct KeychainKeys: KeyProvider {
     }
 
     private func read(_ name: String) throws -> Data? {
-        var item = item(name)
+        var item = place(name)
         item[kSecReturnData] = true
         item[kSecMatchLimit] = kSecMatchLimitOne
         var found: CFTypeRef?

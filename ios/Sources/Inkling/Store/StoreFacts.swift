@@ -76,12 +76,13 @@ public struct StoreUsage: Sendable, Hashable {
 
 /// Where a model from a store comes from.
 public struct ModelOrigin: Sendable, Hashable {
-    /// A release that was given up while the model was loaded.
+    /// What was given up while the model was loaded.
     public struct GivenUp: Sendable, Hashable {
         /// The model.
         public let id: String
-        /// The release.
-        public let release: Int
+        /// The release that is not used any more; `nil` if the model could not be loaded this time, which says nothing about
+        /// the next.
+        public let release: Int?
         /// Why, in words.
         public let why: String
     }
@@ -155,7 +156,7 @@ extension ModelOrigin {
             id: origin.id,
             release: Int(clamping: origin.release),
             isOnTrial: origin.onTrial,
-            givenUp: origin.givenUp.map { GivenUp(id: $0.id, release: Int(clamping: $0.release), why: $0.why) }
+            givenUp: origin.givenUp.map { GivenUp(id: $0.id, release: $0.release.map { Int(clamping: $0) }, why: $0.why) }
         )
     }
 }

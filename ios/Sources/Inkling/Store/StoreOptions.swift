@@ -52,7 +52,7 @@ public struct StoreOptions: Sendable {
     public var catalogs: [TrustedCatalog]
     /// Take models from these catalogues only.
     public var onlySigned: Bool
-    /// Has the keys of encrypted models; ``KeychainKeys`` where there is a Keychain.
+    /// Has the keys of encrypted models: `KeychainKeys` where there is a Keychain, or the app's own.
     public var keys: (any KeyProvider)?
     /// Says what network there is; called on threads of the engine, which wait for it. Without it the system is asked,
     /// where it tells. Call ``InklingStore/networkChanged()`` when the answer changes.

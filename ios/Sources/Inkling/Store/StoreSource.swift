@@ -23,7 +23,7 @@ public struct StoreSource: Sendable, Hashable, CustomStringConvertible, Expressi
     /// | `owner/repo/path/model.gguf@revision` | ``hub(_:_:revision:)``; `@main` may be left out |
     /// | `https://host/model.gguf#sha256=…&size=…` | ``url(_:sha256:size:)`` |
     /// | `catalog:https://host/manifest.json#model` | ``catalog(_:model:)`` |
-    /// | `file:/path`, or the path of something that exists | ``file(_:)-(URL)`` |
+    /// | `file:/path`, or the path of something that exists | a file on this device |
     public init(_ text: String) {
         self.init(text: text, problem: nil)
     }
