@@ -200,7 +200,10 @@ fn a_smaller_model_takes_the_place_of_one_that_cannot_be_used() {
     let words = |model: &str| loaded.given_up.iter().find(|g| g.id == id(model)).map(|g| g.why.as_str()).unwrap_or("");
     assert!(words("large").contains("damaged") && words("none").contains("no model at"), "{:?}", loaded.given_up);
     assert_eq!(answer(&loaded.model, "Hello", 3).len(), 3);
-    drop(loaded);
+    assert!(matches!(store.remove(&id("small")).unwrap_err().kind(), ErrorKind::Busy));
+    // A closed model reads nothing any more, though somebody still holds it.
+    loaded.model.close();
+    store.remove(&id("small")).unwrap();
     // Asking for it again repairs it.
     store.ensure(Source::file(&large).unwrap(), EnsureOptions::default()).unwrap().wait().unwrap();
     let loaded = store.load_cancellable(&engine(), &load, &CancelToken::new(), |_| {}).unwrap();

@@ -1,8 +1,8 @@
 //! A loaded model: its text side, which any thread may use, and the engine thread that owns the rest.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use inkling_base::{CancelToken, Clock};
@@ -98,7 +98,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     next_id: AtomicU64,
     /// Last, so that it goes after everything that uses what it lends.
-    owner: Option<Arc<dyn Owner>>,
+    owner: Mutex<Option<Arc<dyn Owner>>>,
 }
 
 impl fmt::Debug for Model {
@@ -154,7 +154,7 @@ impl Model {
         let limits = scheduler.limits();
         let setup = JobSetup { tokenizer, context: limits.context, vocabulary: spec.vocabulary };
         let engine = Engine::start(scheduler)?;
-        let next_id = AtomicU64::new(0);
+        let (next_id, owner) = (AtomicU64::new(0), Mutex::new(owner));
         Ok(Self(Arc::new(Inner {
             engine,
             setup,
@@ -320,6 +320,9 @@ impl Model {
     /// the memory is free; closing twice is harmless.
     pub fn close(&self) {
         self.0.engine.close();
+        // Nobody reads what was lent any more. It goes when the lock is free again: an owner may take its time.
+        let owner = self.0.owner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(owner);
     }
 
     pub(crate) fn close_conversation(&self, id: ConversationId) {
@@ -338,8 +341,10 @@ impl Model {
         self.0.clock.monotonic()
     }
 
-    pub(crate) fn owner(&self) -> Option<&dyn Owner> {
-        self.0.owner.as_deref()
+    /// Who lends the model, as long as it is loaded.
+    pub(crate) fn owner(&self) -> Option<Arc<dyn Owner>> {
+        // Every change under this lock is one assignment.
+        self.0.owner.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The two ends of a turn.

@@ -63,8 +63,11 @@ pub(crate) enum ModelsCommand {
 /// How the network is used.
 #[derive(Debug, Args)]
 pub(crate) struct NetArgs {
-    /// owner/repo/file.gguf[@revision], https://…#sha256=…&size=…, catalog:URL#model, or a file
-    #[arg(value_name = "SOURCE")]
+    // Not a documentation comment: rustdoc takes the brackets for a link.
+    #[arg(
+        value_name = "SOURCE",
+        help = "owner/repo/file.gguf[@revision], https://…#sha256=…&size=…, catalog:URL#model, or a file"
+    )]
     pub(crate) source: String,
     /// Where repositories live; its token, if it needs one, is in INKLING_HUB_TOKEN
     #[arg(long, value_name = "URL")]
