@@ -50,9 +50,17 @@ fn a_token_costs_the_text_that_its_reader_owns_and_nothing_else() {
     for (name, sampling) in [("usual", usual), ("penalised", penalised), ("greedy", greedy)] {
         // The first turn fills buffers that the engine keeps; both others end on the cache's first page.
         turn(&model, &sampling, PAGE_POSITIONS - 4);
-        let (few, few_texts) = turn(&model, &sampling, 6);
-        let (many, many_texts) = turn(&model, &sampling, PAGE_POSITIONS - 4);
-        assert!(many_texts > few_texts + 8, "{name}: {many_texts} texts");
-        assert_eq!(many - few, many_texts - few_texts, "{name}: {few} and {many} allocations");
+        // A channel allocates when its reader must wait, once a turn or not at all, as the threads happen to run. What a
+        // token cost would be there in each pair of turns.
+        let excess: Vec<isize> = (0..8)
+            .map(|_| {
+                let (few, few_texts) = turn(&model, &sampling, 6);
+                let (many, many_texts) = turn(&model, &sampling, PAGE_POSITIONS - 4);
+                assert!(many_texts > few_texts + 8, "{name}: {many_texts} texts");
+                (many as isize - few as isize) - (many_texts as isize - few_texts as isize)
+            })
+            .collect();
+        assert!(excess.contains(&0), "{name}: beside the texts {excess:?} allocations");
+        assert!(excess.iter().all(|extra| extra.abs() <= 2), "{name}: beside the texts {excess:?} allocations");
     }
 }
