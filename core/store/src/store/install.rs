@@ -5,25 +5,29 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Inner;
 use super::jobs::Job;
 use super::wanted::{From, Wanted, WantedFile};
 use crate::disk::{BadChunk, Staging};
-use crate::download::{DownloadEvent, Transfer};
+use crate::download::{DownloadEvent, Transfer, WaitReason};
 use crate::net::meter::Meter;
 use crate::slot::{Offered, Slot, Why};
 use crate::{Digest, Landing, ModelId, Release, Role, Source, StoreError};
 
 /// How often what is missing is fetched, when others remove it at the same time.
 const ROUNDS: usize = 3;
+/// How often somebody who waits for another download looks whether it has ended.
+const LONG: Duration = Duration::from_millis(50);
 
 impl Inner {
     /// Installs what the job wants, and tells its watchers.
     pub(crate) fn install(&self, job: &Job) -> Result<ModelId, StoreError> {
         self.wait_behind(job)?;
         job.board.tell(DownloadEvent::Resolving);
-        if !job.options.update && self.is_complete(job)? {
+        // Somebody may want an update while it is looked at.
+        if !job.options().update && self.is_complete(job)? && !job.begin().update {
             return Ok(job.id.clone());
         }
         if !matches!(job.source, Source::File(_)) {
@@ -31,6 +35,7 @@ impl Inner {
                 job.board.tell(reason.map_or(DownloadEvent::Resolving, DownloadEvent::Waiting));
             })?;
         }
+        job.begin();
         let wanted = match (self.resolve(job), &job.source) {
             // A catalogue that offers this device nothing takes nothing away from it.
             (Err(StoreError::NotFound { .. }), Source::Catalog { .. }) if self.is_complete(job)? => {
@@ -55,11 +60,17 @@ impl Inner {
         Err(StoreError::InUse { what: format!("what {} shares with other models", job.id) })
     }
 
-    /// One that was cancelled may still be at work on the same files for a moment.
+    /// One that was cancelled may still be at work on the same files for a moment, and one that was asked for less than
+    /// this ends first.
     fn wait_behind(&self, job: &Job) -> Result<(), StoreError> {
+        let mut pause = Duration::from_millis(2);
         while self.jobs.is_behind(job) {
             job.control.check()?;
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(pause);
+            if pause >= LONG {
+                job.board.tell(DownloadEvent::Waiting(WaitReason::Queued));
+            }
+            pause = (pause * 2).min(LONG);
         }
         Ok(())
     }
@@ -317,7 +328,7 @@ fn insists(job: &Job, slot: &Slot, release: &Release) -> bool {
         Some(Why::WrongHash | Why::FailingStorage) => true,
         // Nothing else is left, and somebody asks for it: better one more trial than no model.
         Some(Why::CrashAtLoad) if slot.chosen().is_none() => true,
-        _ => job.options.insist,
+        _ => job.options().insist,
     }
 }
 

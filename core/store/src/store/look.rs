@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::jobs::{Job, Jobs};
 use super::wanted::{From, WantedFile};
-use super::{Store, invalid};
+use super::{EnsureOptions, Store, invalid};
 use crate::{Open, Role, Source, StoreError};
 
 /// What a source has.
@@ -25,7 +25,7 @@ impl Store {
     /// Asks a source what it has. Nothing is changed.
     pub fn look(&self, source: &Source) -> Result<Look<'_>, StoreError> {
         self.inner.check_source(source)?;
-        let job = Jobs::loose(source.model_id()?, source.clone());
+        let job = Jobs::loose(source.model_id()?, source.clone(), EnsureOptions::default());
         let what = match source {
             Source::File(path) => What::Local(path.clone(), self.inner.length(path)?),
             _ => {

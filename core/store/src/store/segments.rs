@@ -44,8 +44,7 @@ impl Store {
         if inner.jobs.of(&id).is_some() {
             return Err(StoreError::InUse { what: format!("the download of {id}") });
         }
-        let mut job = Jobs::loose(id.clone(), source);
-        job.options = options.clone();
+        let job = Jobs::loose(id.clone(), source, options.clone());
         let wanted = inner.resolve(&job)?;
         inner.check_wanted(&job, &wanted)?;
         let staged = inner.stage(&job, &wanted)?;
