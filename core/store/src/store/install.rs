@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -44,12 +43,16 @@ impl Inner {
             (outcome, _) => outcome?,
         };
         self.check_wanted(job, &wanted)?;
-        let digests = wanted.files.iter().map(|file| file.plan.sha256).collect();
-        *job.wanted.lock().unwrap_or_else(PoisonError::into_inner) = digests;
+        job.set_wanted(wanted.digests());
         for _ in 0..ROUNDS {
             if !self.has_all(&wanted)? {
                 let staged = self.stage(job, &wanted)?;
-                self.fill(job, &wanted, &staged)?;
+                for staging in staged.iter().flatten() {
+                    // This download goes on with what a background session was to fetch. If it cannot be said, it only
+                    // stays longer than it need.
+                    let _ = self.disk.await_parts(&staging.plan().sha256, false);
+                }
+                self.fill(job, &wanted, &staged).map_err(|error| self.with_numbers(error, &staged))?;
                 self.finish(job, &wanted, staged)?;
             }
             if self.activate(job, &wanted)? {
@@ -138,7 +141,7 @@ impl Inner {
                 bytes = bytes.saturating_add(file.plan.size);
             }
         }
-        self.make_room(bytes)?;
+        self.make_room(job, bytes)?;
         let mut staged = Vec::new();
         for file in &wanted.files {
             job.control.check()?;
@@ -188,6 +191,19 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// A disk that filled up while something was written: what the rest of the download needs, instead of that write.
+    fn with_numbers(&self, error: StoreError, staged: &[Option<Staging>]) -> StoreError {
+        let StoreError::Full { what, .. } = error else { return error };
+        let mine: Vec<Digest> = staged.iter().flatten().map(|staging| staging.plan().sha256).collect();
+        let mut need: u64 = staged.iter().flatten().map(missing_bytes).sum();
+        for other in self.coming().iter().filter(|other| !mine.contains(other)) {
+            need = need.saturating_add(self.disk.staging_size(other).outstanding());
+        }
+        let need = need.saturating_add(self.config.keep_free).max(1);
+        let have = self.config.vfs.free_space(self.disk.folder()).unwrap_or(0).min(need - 1);
+        StoreError::Full { what, need, have }
     }
 
     /// Takes what an older release has too, which then need not be fetched.

@@ -71,8 +71,7 @@ pub(crate) struct Job {
     wish: Mutex<Wish>,
     pub(crate) control: Control,
     pub(crate) board: Board,
-    /// Files that it works on, once they are known.
-    pub(crate) wanted: Mutex<Vec<Digest>>,
+    wanted: Mutex<Vec<Digest>>,
     /// Earlier ones come first among equals.
     number: u64,
 }
@@ -93,6 +92,15 @@ impl Job {
         let mut wish = self.wish();
         wish.begun = true;
         wish.options.clone()
+    }
+
+    /// Files that it works on, once they are known.
+    pub(crate) fn wanted(&self) -> Vec<Digest> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_wanted(&self, files: Vec<Digest>) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = files;
     }
 
     fn rank(&self) -> (Reverse<i32>, u64) {
