@@ -41,11 +41,7 @@ fn source(text: &str) -> Result<Source, FfiError> {
 fn ensure_options(options: FfiEnsureOptions) -> Result<EnsureOptions, FfiError> {
     let mut inner = EnsureOptions::default();
     inner.id = options.id.as_deref().map(id).transpose()?;
-    inner.network = match options.unmetered_only {
-        None => NetworkPolicy::Unsaid,
-        Some(true) => NetworkPolicy::Unmetered,
-        Some(false) => NetworkPolicy::Any,
-    };
+    inner.network = if options.unmetered_only { NetworkPolicy::Unmetered } else { NetworkPolicy::Any };
     (inner.priority, inner.insist, inner.update) = (options.priority, options.insist, options.update);
     Ok(inner)
 }

@@ -4,11 +4,8 @@
 //! chunks came since the record before it. Those are verified again before they are believed, because a disk may have
 //! said that it had written what it had not.
 
-use std::path::Path;
-
 use super::checked::HAVE;
-use super::records::{self, Found, Pair};
-use crate::{Digest, FilePlan, Vfs};
+use crate::{Digest, FilePlan};
 
 /// The record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,22 +39,6 @@ fn unpack(bytes: &[u8], count: usize) -> Vec<bool> {
 }
 
 impl Have {
-    /// Where it is, of a file that is put together in this folder.
-    pub(super) fn pair(folder: &Path) -> Pair {
-        Pair::new(folder, "have", "")
-    }
-
-    /// The record; what cannot be read is not there.
-    pub(super) fn read(vfs: &dyn Vfs, folder: &Path) -> Option<Self> {
-        let decode = |bytes: &[u8]| {
-            Self::from_bytes(bytes).map(|have| (have.generation, have)).ok_or_else(|| "it is damaged".to_owned())
-        };
-        match records::read(vfs, &Self::pair(folder), HAVE.largest_file(), decode) {
-            Ok(Found::Sound(have)) => Some(have),
-            _ => None,
-        }
-    }
-
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut payload = self.generation.to_le_bytes().to_vec();
         payload.extend_from_slice(&self.plan.0);

@@ -24,9 +24,9 @@ fn kills(arguments: &[String]) -> Result<(), String> {
     let folder = folder.and_then(|at| arguments.get(at + 1)).map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(format!("inkling-chaos-{}", std::process::id())));
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let sizes = vec![1_300_000, 5 << 20, 12 << 20, 30 << 20, 100 << 20];
-    let longest = Duration::from_millis(400);
-    let options = kill::Options { program, folder: folder.clone(), kills, seed, longest, sizes };
+    let (sizes, signed) = (vec![1_300_000, 5 << 20, 30 << 20, 100 << 20], vec![20 << 20, 6 << 20]);
+    let longest = Duration::from_millis(300);
+    let options = kill::Options { program, folder: folder.clone(), kills, seed, longest, sizes, signed };
     let began = Instant::now();
     let mut told = Instant::now();
     let tally = kill::run(&options, &mut |tally| {
@@ -37,20 +37,7 @@ fn kills(arguments: &[String]) -> Result<(), String> {
     })?;
     let _ = std::fs::remove_dir_all(&folder);
     println!("kills: {} of a real process, seed {seed}, in {:.0} s", tally.kills, began.elapsed().as_secs_f64());
-    for (what, count) in &tally.during {
-        println!("  {count:5} during {what}");
-    }
-    println!(
-        "  {} calls came back; compared afterwards: {} objects, {} slots, {} recorded chunks",
-        tally.calls, tally.objects, tally.slots, tally.chunks
-    );
-    println!(
-        "  {:.1} MiB served; fetched again: {:.2} MiB a download on average, {:.2} MiB at most, of {} downloads",
-        tally.served as f64 / 1048576.0,
-        tally.again as f64 / 1048576.0 / tally.counted.max(1) as f64,
-        tally.most_again as f64 / 1048576.0,
-        tally.counted,
-    );
+    println!("{tally}");
     println!("  0 corrupt stores, 0 repairs by hand");
     Ok(())
 }
@@ -84,10 +71,10 @@ fn run() -> Result<(), String> {
         Some("kill") => kills(&arguments),
         Some("power") => power(&arguments),
         Some("child") => match &arguments[1..] {
-            [store, list, seed] => {
-                kill::child::run(store.as_ref(), list.as_ref(), seed.parse().map_err(|_| "no seed".to_owned())?)
+            [store, list, seed, first] => {
+                kill::child::run(store.as_ref(), list.as_ref(), seed.parse().map_err(|_| "no seed".to_owned())?, first)
             }
-            _ => Err("child STORE LIST SEED".to_owned()),
+            _ => Err("child STORE LIST SEED FIRST".to_owned()),
         },
         _ => {
             Err("chaos kill [--kills N] [--seed N] [--folder FOLDER] | chaos power [--losses N] [--seed N]".to_owned())

@@ -127,6 +127,11 @@ impl Server {
         self.shared.state().entries.insert(path.to_owned(), Entry::Bytes(bytes, etag));
     }
 
+    /// Serves what was added under a path no longer; what the folder has there is served again.
+    pub fn remove(&self, path: &str) {
+        self.shared.state().entries.remove(path);
+    }
+
     /// Serves a file of a repository as a hub does: its address redirects to a signed one that may
     /// [expire](Server::expire). At `commit`, too, if there is one.
     pub fn add_hub(&self, repo: &str, file: &str, revision: &str, commit: Option<&str>, bytes: impl Into<Arc<[u8]>>) {
