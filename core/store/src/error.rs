@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use inkling_base::{Classify, ErrorKind};
 
-use crate::{Digest, FetchError, NoModelId, TransportError};
+use crate::{Digest, FetchError, NoModelId, SystemVfs, TransportError, Vfs};
 
 /// Why the store could not do what it was asked. Nothing is lost by any of these: what was installed stays installed,
 /// what was downloaded stays downloaded.
@@ -169,6 +169,14 @@ impl StoreError {
     }
 }
 
+/// The least that a disk gives.
+const BLOCK: u64 = 4096;
+
+/// What is free where this file was to be.
+fn free_near(path: &Path) -> u64 {
+    path.ancestors().find_map(|place| SystemVfs.free_space(place).ok()).unwrap_or(0)
+}
+
 impl From<TransportError> for StoreError {
     fn from(error: TransportError) -> Self {
         Self::Fetch(error.into())
@@ -178,9 +186,11 @@ impl From<TransportError> for StoreError {
 impl Classify for StoreError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { source, .. } => match source.kind() {
+            Self::Io { source, path, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    ErrorKind::StorageFull { need_bytes: 0, have_bytes: 0 }
+                    let have_bytes = free_near(path);
+                    // How much was to be written is not known here, but that it was more than there is.
+                    ErrorKind::StorageFull { need_bytes: have_bytes.saturating_add(BLOCK), have_bytes }
                 }
                 io::ErrorKind::NotFound => ErrorKind::ModelNotFound { what: self.to_string() },
                 _ => ErrorKind::invalid("store", self.to_string()),

@@ -54,8 +54,14 @@ impl World {
         let usage = self.disk.usage().unwrap().total;
         // The record and the table of the file are small; what they take is asked for too.
         let need = size as u64 + 2000;
-        let policy =
-            EvictPolicy { budget: BUDGET, keep_free: KEEP_FREE, hysteresis: 0.1, need, keep: vec![id.clone()] };
+        let policy = EvictPolicy {
+            budget: BUDGET,
+            keep_free: KEEP_FREE,
+            hysteresis: 0.1,
+            need,
+            keep: vec![id.clone()],
+            coming: Vec::new(),
+        };
         let evicted = match self.disk.evict(&policy) {
             Ok(evicted) => evicted,
             Err(StoreError::Full { need, have, .. }) => {
@@ -154,8 +160,14 @@ impl World {
                 // Panels are written by others, who ask for room as well.
                 if let Some(release) = self.disk.slot(&id).unwrap().and_then(|slot| slot.chosen().cloned()) {
                     let length = self.random.below(2000);
-                    let policy =
-                        EvictPolicy { budget: BUDGET, keep_free: 0, hysteresis: 0.1, need: length, keep: vec![id] };
+                    let policy = EvictPolicy {
+                        budget: BUDGET,
+                        keep_free: 0,
+                        hysteresis: 0.1,
+                        need: length,
+                        keep: vec![id],
+                        coming: Vec::new(),
+                    };
                     if self.disk.evict(&policy).is_ok() {
                         let path = self.disk.panels(&release.files[0].sha256).unwrap().join("panels");
                         let file = self.disk.vfs().open(&path, inkling_store::Open::Create).unwrap();

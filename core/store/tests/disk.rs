@@ -338,7 +338,14 @@ fn leased_pinned_and_needed_models_stay() {
     std::fs::write(disk.panels(&digests[2]).unwrap().join("panels"), [0; 9999]).unwrap();
     let lease = disk.lease(&digests[0]).unwrap();
     assert!(disk.is_leased(&digests[0]) && !disk.is_leased(&digests[1]));
-    let policy = EvictPolicy { budget: 1, keep_free: 0, hysteresis: 0.1, need: 0, keep: vec![ids[3].clone()] };
+    let policy = EvictPolicy {
+        budget: 1,
+        keep_free: 0,
+        hysteresis: 0.1,
+        need: 0,
+        keep: vec![ids[3].clone()],
+        coming: Vec::new(),
+    };
     assert!(matches!(disk.evict(&policy), Err(StoreError::Full { .. })));
     let there: Vec<bool> = digests.iter().map(|digest| disk.object(digest).unwrap().is_some()).collect();
     assert_eq!(there, [true, true, false, true]);

@@ -41,7 +41,11 @@ fn source(text: &str) -> Result<Source, FfiError> {
 fn ensure_options(options: FfiEnsureOptions) -> Result<EnsureOptions, FfiError> {
     let mut inner = EnsureOptions::default();
     inner.id = options.id.as_deref().map(id).transpose()?;
-    inner.network = if options.unmetered_only { NetworkPolicy::Unmetered } else { NetworkPolicy::Any };
+    inner.network = match options.unmetered_only {
+        None => NetworkPolicy::Unsaid,
+        Some(true) => NetworkPolicy::Unmetered,
+        Some(false) => NetworkPolicy::Any,
+    };
     (inner.priority, inner.insist, inner.update) = (options.priority, options.insist, options.update);
     Ok(inner)
 }

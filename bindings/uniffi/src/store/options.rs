@@ -50,9 +50,10 @@ pub struct FfiEnsureOptions {
     /// The id under which it is kept; `None` makes one of the file's name.
     #[uniffi(default = None)]
     pub id: Option<String>,
-    /// Wait for a network whose bytes cost nothing.
-    #[uniffi(default = false)]
-    pub unmetered_only: bool,
+    /// Wait for a network whose bytes cost nothing; `false` expressly allows any, also to a download that is on its way
+    /// and was told to wait. `None` leaves it to those who want the same model; any network if they say nothing either.
+    #[uniffi(default = None)]
+    pub unmetered_only: Option<bool>,
     /// Those with greater numbers come first.
     #[uniffi(default = 0)]
     pub priority: i32,

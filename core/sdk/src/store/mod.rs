@@ -96,7 +96,7 @@ impl ModelStore {
             true => fit::Need::of(look.size(), context, kv, |bytes| Ok(look.head(bytes)?))?.at_least(look.ram_min()),
             false => fit::Need::said(look.ram_min(), look.size()),
         };
-        Ok(need.verdict(memory, look.to_fetch(), self.0.room()?))
+        Ok(need.verdict(memory, look.to_fetch(), look.room()?))
     }
 
     /// What a model still needs, in parts of about `bytes` each, for whoever fetches them by other means: a background

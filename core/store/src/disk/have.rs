@@ -4,8 +4,11 @@
 //! chunks came since the record before it. Those are verified again before they are believed, because a disk may have
 //! said that it had written what it had not.
 
+use std::path::Path;
+
 use super::checked::HAVE;
-use crate::{Digest, FilePlan};
+use super::records::{self, Found, Pair};
+use crate::{Digest, FilePlan, Vfs};
 
 /// The record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,22 @@ fn unpack(bytes: &[u8], count: usize) -> Vec<bool> {
 }
 
 impl Have {
+    /// Where it is, of a file that is put together in this folder.
+    pub(super) fn pair(folder: &Path) -> Pair {
+        Pair::new(folder, "have", "")
+    }
+
+    /// The record; what cannot be read is not there.
+    pub(super) fn read(vfs: &dyn Vfs, folder: &Path) -> Option<Self> {
+        let decode = |bytes: &[u8]| {
+            Self::from_bytes(bytes).map(|have| (have.generation, have)).ok_or_else(|| "it is damaged".to_owned())
+        };
+        match records::read(vfs, &Self::pair(folder), HAVE.largest_file(), decode) {
+            Ok(Found::Sound(have)) => Some(have),
+            _ => None,
+        }
+    }
+
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut payload = self.generation.to_le_bytes().to_vec();
         payload.extend_from_slice(&self.plan.0);

@@ -8,7 +8,7 @@
 //!   objects/<sha256>        complete and verified; never changed; presence means that
 //!   objects/<sha256>.chunks where its chunks end and what their digests are
 //!   panels/<sha256>/        what the engine derived from it
-//!   staging/<sha256>/       data, plan, have, have.copy: being put together
+//!   staging/<sha256>/       data, plan, have, have.copy: being put together; awaited: somebody else fetches it
 //!   quarantine/             damaged objects, until somebody collects them
 //!   trust/<name>.state .copy   records of other modules
 //!   ballast                 gives way to slots when the disk is full
@@ -45,7 +45,7 @@ use std::time::Duration;
 use crate::{Digest, Open, StoreError, Vfs, VfsFile};
 
 pub use objects::{BadChunk, Lease, Object};
-pub use space::{EvictPolicy, Evicted, ObjectUsage, Usage};
+pub use space::{EvictPolicy, Evicted, ObjectUsage, Staged, Usage};
 pub use staging::Staging;
 
 /// The layout that this version reads and writes.

@@ -20,10 +20,7 @@ impl Disk {
         let is_known = table.is_some();
         let chunks = table.unwrap_or_else(|| Chunks::plain(object.size));
         let plan = FilePlan { sha256: *digest, size: chunks.size(), chunks };
-        let have = self.free()?;
-        if plan.size > have {
-            return Err(StoreError::Full { what: "the repaired copy".to_owned(), need: plan.size, have });
-        }
+        inner.check_room(digest, plan.size)?;
         {
             let _names = lock(&inner.names);
             // The table first: without the object it is nothing, without the table the object is nothing to take from.

@@ -47,6 +47,24 @@ pub struct EvictPolicy {
     pub need: u64,
     /// Models that stay: the one that is asked for, those that are open.
     pub keep: Vec<ModelId>,
+    /// Files that somebody is fetching or will go on with now: what has arrived of others nobody wants.
+    pub coming: Vec<Digest>,
+}
+
+/// A file that is being put together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// Bytes that it will have.
+    pub planned: u64,
+    /// Bytes that it has of the disk.
+    pub taken: u64,
+}
+
+impl Staged {
+    /// Bytes that it will still take.
+    pub fn outstanding(&self) -> u64 {
+        self.planned.saturating_sub(self.taken)
+    }
 }
 
 /// What went.
@@ -99,7 +117,7 @@ impl Disk {
             let touched = if self.inner.vfs.stat(&data).is_ok() { data } else { folder.clone() };
             // A damaged object's repair is not for the collector: its slot still names it.
             if !marked.contains(&digest) && old(&touched) {
-                freed += self.inner.remove_staging(&digest)?;
+                freed += self.inner.remove_staging(&digest)?.planned;
             }
         }
         self.inner.put_ballast();
@@ -118,14 +136,26 @@ impl Disk {
             if damaged.is_empty() {
                 freed += self.inner.remove_object(digest)?;
             }
-            freed += self.inner.remove_staging(digest)?;
+            freed += self.inner.remove_staging(digest)?.planned;
         }
         Ok(freed)
     }
 
+    /// Says of a file that is begun whether somebody else fetches it, who may be long in coming: it then stays until it is
+    /// collected, also when room is needed.
+    pub fn await_parts(&self, digest: &Digest, awaited: bool) -> Result<(), StoreError> {
+        self.inner.await_parts(digest, awaited)
+    }
+
+    /// How far a file has come that is being put together: nothing if it is not.
+    pub fn staging_size(&self, digest: &Digest) -> Staged {
+        self.inner.staging_size(digest)
+    }
+
     /// Makes room: after it, the store has at most the budget with what is needed, and the disk that much space free
-    /// with it. First goes what nobody needs, then releases to go back to, then whole models, the longest unused first;
-    /// never one that is pinned, leased, or to be kept.
+    /// with it, besides what files that are being put together will still take. First goes what arrived of files that
+    /// nobody wants now, the longest untouched first; then other files of nobody, then releases to go back to, then
+    /// whole models, the longest unused first; never one that is pinned, leased, or to be kept.
     ///
     /// # Errors
     /// [`StoreError::Full`] if there is not enough that may go. Nothing went then that the budget did not ask for.
@@ -140,6 +170,7 @@ impl Disk {
         room.add((policy.budget as f64 * policy.hysteresis.clamp(0.0, 1.0)) as u64);
         room.free(self.inner.clear_quarantine()?);
         if damaged.is_empty() {
+            self.evict_staging(&slots, policy, &mut room)?;
             self.evict_unnamed(&slots, &mut room)?;
             slots.sort_by_key(|slot| (slot.last_used, slot.id.clone()));
             let may_go = |slot: &Slot| !slot.pinned && !policy.keep.contains(&slot.id);
@@ -163,19 +194,40 @@ impl Disk {
                     let marked = Self::marked(&slots);
                     for digest in gone.iter().filter(|digest| !marked.contains(digest)) {
                         // A repair that was interrupted: nobody needs it now.
-                        room.free(self.inner.remove_staging(digest)?);
+                        room.free_staged(self.inner.remove_staging(digest)?);
                     }
                     evicted.models.push(slots[at].id.clone());
                     self.evict_unnamed(&slots, &mut room)?;
                 }
             }
         }
-        evicted.freed = room.freed;
+        evicted.freed = room.budget.gone;
         if room.is_enough() { Ok(evicted) } else { Err(room.error(policy)) }
     }
 
     fn any_leased(&self, digests: &[Digest]) -> bool {
         digests.iter().any(|digest| self.is_leased(digest))
+    }
+
+    /// Removes what arrived of files that nobody wants now, as far as room is needed.
+    fn evict_staging(&self, slots: &[Slot], policy: &EvictPolicy, room: &mut Room) -> Result<(), StoreError> {
+        let marked = Self::marked(slots);
+        let touched = |digest: &Digest| {
+            let data = self.inner.staging_path(digest).join("data");
+            self.inner.vfs.stat(&data).map_or(Duration::ZERO, |stat| stat.modified)
+        };
+        let mut nobodys = self.staged()?;
+        // A damaged object's repair is still wanted: its slot names it. So is what a background session is fetching.
+        nobodys.retain(|digest| {
+            !marked.contains(digest) && !policy.coming.contains(digest) && !self.inner.is_awaited(digest)
+        });
+        nobodys.sort_by_key(|digest| (touched(digest), *digest));
+        for digest in nobodys {
+            if !room.is_roomy() {
+                room.free_staged(self.inner.remove_staging(&digest)?);
+            }
+        }
+        Ok(())
     }
 
     /// Removes objects that no slot names, as far as room is needed.
@@ -194,44 +246,91 @@ fn digests(release: &Option<crate::Release>) -> Vec<Digest> {
     release.iter().flat_map(|release| release.files.iter().map(|file| file.sha256)).collect()
 }
 
-/// How much must still go.
+/// How much must still go: two limits, of which each is met by itself.
 struct Room {
-    /// Bytes that must go, and bytes that should.
+    budget: Limit,
+    disk: Limit,
+    /// Bytes that the disk must have free.
+    floor: u64,
+}
+
+#[derive(Default)]
+struct Limit {
+    /// Bytes that must go, and those that should.
     must: u64,
     should: u64,
-    freed: u64,
+    gone: u64,
+}
+
+impl Limit {
+    fn of(must: u64) -> Self {
+        Self { must, should: must, gone: 0 }
+    }
+
+    /// Once something must go, so much more should.
+    fn add(&mut self, more: u64) {
+        if self.must > 0 {
+            self.should = self.should.saturating_add(more);
+        }
+    }
+
+    fn missing(&self) -> u64 {
+        self.must.saturating_sub(self.gone)
+    }
 }
 
 impl Room {
     fn of(disk: &Disk, policy: &EvictPolicy, marked: &BTreeSet<Digest>) -> Result<Self, StoreError> {
         let used = disk.inner.usage(marked)?.total.saturating_add(policy.need);
-        let over = used.saturating_sub(policy.budget);
-        let floor = policy.keep_free.saturating_add(policy.need);
+        let coming = policy.need.saturating_add(disk.inner.outstanding(None, &policy.coming));
+        let floor = policy.keep_free.saturating_add(coming);
         let lacking = floor.saturating_sub(disk.inner.free_space()?);
-        let must = over.max(lacking);
-        Ok(Self { must, should: must, freed: 0 })
+        Ok(Self { budget: Limit::of(used.saturating_sub(policy.budget)), disk: Limit::of(lacking), floor })
     }
 
     fn add(&mut self, more: u64) {
-        self.should = self.should.saturating_add(more);
+        self.budget.add(more);
+        self.disk.add(more);
     }
 
     fn free(&mut self, bytes: u64) {
-        self.freed += bytes;
+        self.budget.gone += bytes;
+        self.disk.gone += bytes;
+    }
+
+    /// What was begun counts as whole in the budget; the disk gets back what it gave.
+    fn free_staged(&mut self, staged: Staged) {
+        self.budget.gone += staged.planned.max(staged.taken);
+        self.disk.gone += staged.taken;
     }
 
     fn is_enough(&self) -> bool {
-        self.freed >= self.must
+        self.budget.missing() == 0 && self.disk.missing() == 0
     }
 
     fn is_roomy(&self) -> bool {
-        self.freed >= self.should
+        self.budget.gone >= self.budget.should && self.disk.gone >= self.disk.should
     }
 
+    /// Of the two limits the one that is missed by more.
     fn error(&self, policy: &EvictPolicy) -> StoreError {
-        let have = policy.need.saturating_sub(self.must - self.freed);
-        StoreError::Full { what: "the model".to_owned(), need: policy.need.max(have + 1), have }
+        let (over, lacking) = (self.budget.missing(), self.disk.missing());
+        if lacking >= over {
+            return full(self.floor, self.floor.saturating_sub(lacking));
+        }
+        let have = policy.need.saturating_sub(over);
+        StoreError::Full {
+            what: "the model, within the store's budget,".to_owned(),
+            need: policy.need.max(have + 1),
+            have,
+        }
     }
+}
+
+/// What a disk lacks for what is coming.
+pub(super) fn full(need: u64, have: u64) -> StoreError {
+    let what = "the download, with what others still take and what stays free,".to_owned();
+    StoreError::Full { what, need, have: have.min(need.saturating_sub(1)) }
 }
 
 impl Inner {
@@ -269,6 +368,43 @@ impl Inner {
         plan.map_or(0, |plan| plan.size.min(crate::plan::LARGEST_FILE))
     }
 
+    /// Says of a file that somebody else fetches it, or no longer.
+    fn await_parts(&self, digest: &Digest, awaited: bool) -> Result<(), StoreError> {
+        let path = self.awaited_path(digest);
+        if awaited { self.write_whole(&path, &[]) } else { self.remove_file(&path).map(drop) }
+    }
+
+    fn awaited_path(&self, digest: &Digest) -> std::path::PathBuf {
+        self.staging_path(digest).join("awaited")
+    }
+
+    fn is_awaited(&self, digest: &Digest) -> bool {
+        self.vfs.stat(&self.awaited_path(digest)).is_ok()
+    }
+
+    fn staging_size(&self, digest: &Digest) -> Staged {
+        let data = self.staging_path(digest).join("data");
+        Staged { planned: self.planned(digest), taken: self.vfs.stat(&data).map_or(0, |stat| stat.allocated) }
+    }
+
+    /// Bytes that files will still take of the disk that are being put together now, or are among those that are
+    /// `coming`, but for one of them.
+    pub(super) fn outstanding(&self, but: Option<&Digest>, coming: &[Digest]) -> u64 {
+        let mut digests = lock(&self.open).clone();
+        digests.extend(coming);
+        let others = digests.iter().filter(|digest| Some(*digest) != but);
+        others.fold(0, |sum: u64, digest| sum.saturating_add(self.staging_size(digest).outstanding()))
+    }
+
+    /// Fails if the disk has no room for so many bytes of this file, besides what others will take and what stays free.
+    pub(super) fn check_room(&self, digest: &Digest, bytes: u64) -> Result<(), StoreError> {
+        let free = self.free_space()?;
+        let others = self.outstanding(Some(digest), &[]);
+        let need = bytes.saturating_add(others).saturating_add(self.settings.keep_free);
+        // What takes nothing always fits, also where others took what should stay free.
+        if bytes > 0 && need > free { Err(full(need, free)) } else { Ok(()) }
+    }
+
     fn size_of(&self, path: &Path) -> u64 {
         self.vfs.stat(path).map_or(0, |stat| stat.len)
     }
@@ -296,17 +432,18 @@ impl Inner {
         Ok(freed)
     }
 
-    /// Removes what has arrived of a file, unless somebody is putting it together. Gives the bytes that it was counted
-    /// as.
-    fn remove_staging(&self, digest: &Digest) -> Result<u64, StoreError> {
+    /// Removes what has arrived of a file, unless somebody is putting it together. Gives what it was counted as, and what
+    /// the disk has back.
+    fn remove_staging(&self, digest: &Digest) -> Result<Staged, StoreError> {
         let open = lock(&self.open);
         if open.contains(digest) {
-            return Ok(0);
+            return Ok(Staged::default());
         }
         let folder = self.staging_path(digest);
-        let freed = self.size_of_folder(&folder).max(self.planned(digest));
+        let staged = self.staging_size(digest);
+        let planned = self.size_of_folder(&folder).max(staged.planned);
         remove_folder(&*self.vfs, &folder).map_err(StoreError::io("removing", &folder))?;
-        Ok(freed)
+        Ok(Staged { planned, ..staged })
     }
 
     /// Empties quarantine of what nobody reads and nothing is taken from any more.

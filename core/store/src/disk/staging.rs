@@ -16,7 +16,6 @@ use super::ahead::Ahead;
 use super::checked::PLAN;
 use super::have::{Have, plan_bytes};
 use super::objects::{Object, read_chunk};
-use super::records::{self, Found, Pair};
 use super::{Disk, Inner, lock, read_whole, remove_folder};
 use crate::plan::LARGEST_FILE;
 use crate::{Digest, FilePlan, Hasher, Landing, Open, StoreError, VfsFile};
@@ -164,13 +163,13 @@ impl Disk {
         let file = inner.vfs.open(&data, Open::Create).map_err(inner.failed("opening", &data, 1 << 12))?;
         let (bytes, plan_digest) = plan_bytes(&plan);
         let kept = Kept::find(inner, &folder, &*file, &plan, plan_digest)?;
-        let have = inner.free_space()?.saturating_sub(inner.settings.keep_free);
-        let need = plan.size - kept.bytes(&plan);
-        if need > have {
+        // Chunks that are not believed are written again where they are.
+        let taken = file.stat().map_or(0, |stat| stat.allocated).max(kept.bytes(&plan));
+        if let Err(full) = inner.check_room(&plan.sha256, plan.size.saturating_sub(taken)) {
             if kept.bytes(&plan) == 0 {
                 let _ = remove_folder(&*inner.vfs, &folder);
             }
-            return Err(StoreError::Full { what: "the download".to_owned(), need, have });
+            return Err(full);
         }
         let arrivals = Arrivals::new(&kept.here, kept.digests);
         let staging = Staging {
@@ -226,6 +225,21 @@ impl Disk {
         Ok(())
     }
 
+    /// Bytes that are noted to be there of a file that is being put together.
+    pub fn staged_bytes(&self, digest: &Digest) -> u64 {
+        let folder = self.inner.staging_path(digest);
+        let plan = read_whole(&*self.inner.vfs, &folder.join("plan"), PLAN.largest_file()).ok().flatten();
+        let plan = plan.and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok());
+        let Some(plan) = plan else { return 0 };
+        match Have::read(&*self.inner.vfs, &folder) {
+            Some(have) if have.plan == plan_bytes(&plan).1 && have.bits.len() == plan.chunks.len() => {
+                let here = have.bits.iter().enumerate().filter(|(_, here)| **here);
+                here.map(|(index, _)| plan.chunks.range(index).1).sum()
+            }
+            _ => 0,
+        }
+    }
+
     /// Digests of files of which something is there but not all.
     pub fn staged(&self) -> Result<Vec<Digest>, StoreError> {
         let folder = self.inner.root.join("staging");
@@ -247,10 +261,6 @@ impl Disk {
         let plan = bytes.and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok());
         plan.filter(|plan| plan.sha256 == *digest).map(|plan| self.stage(&plan)).transpose()
     }
-}
-
-fn have_pair(folder: &Path) -> Pair {
-    Pair::new(folder, "have", "")
 }
 
 /// What an earlier staging left that can be used.
@@ -283,15 +293,7 @@ impl Kept {
             generation,
         };
         let read = |name: &str, largest| read_whole(&*inner.vfs, &folder.join(name), largest).ok().flatten();
-        let decode = |bytes: &[u8]| {
-            Have::from_bytes(bytes).map(|have| (have.generation, have)).ok_or_else(|| "it is damaged".to_owned())
-        };
-        let largest = super::checked::HAVE.largest_file();
-        let have = match records::read(&*inner.vfs, &have_pair(folder), largest, decode) {
-            Ok(Found::Sound(have)) => have,
-            // What cannot be read is not there.
-            _ => return Ok(nothing(0)),
-        };
+        let Some(have) = Have::read(&*inner.vfs, folder) else { return Ok(nothing(0)) };
         let len = file.stat().map_err(StoreError::io("looking at", folder))?.len;
         if have.plan == plan_digest && have.bits.len() == count {
             return Ok(Self::same(file, len, plan, &have));
@@ -472,7 +474,7 @@ impl Staging {
         *generation += 1;
         let (bits, last) = (here.to_vec(), last.to_vec());
         let have = Have { generation: *generation, plan: self.plan_digest, bits, last, digests };
-        self.inner().write_pair(&have_pair(&self.folder), &have.to_bytes())
+        self.inner().write_pair(&Have::pair(&self.folder), &have.to_bytes())
     }
 
     /// Takes from these objects (and from what quarantine has of this very file) every missing chunk whose digest is

@@ -48,7 +48,7 @@ impl Inner {
         // Damage here says nothing about a release, and somebody may insist.
         let given_up = |refused: &&crate::slot::Refused| !matches!(refused.why, Why::WrongHash | Why::FailingStorage);
         let given_up: Vec<u64> = match slot {
-            Some(slot) if !job.options.insist => slot.refused.iter().filter(given_up).map(|r| r.number).collect(),
+            Some(slot) if !job.options().insist => slot.refused.iter().filter(given_up).map(|r| r.number).collect(),
             _ => Vec::new(),
         };
         let install_id = self.disk.install_id();

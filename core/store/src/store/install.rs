@@ -3,27 +3,30 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Inner;
 use super::jobs::Job;
 use super::wanted::{From, Wanted, WantedFile};
 use crate::disk::{BadChunk, Staging};
-use crate::download::{DownloadEvent, Transfer};
+use crate::download::{DownloadEvent, Transfer, WaitReason};
 use crate::net::meter::Meter;
 use crate::slot::{Offered, Slot, Why};
 use crate::{Digest, Landing, ModelId, Release, Role, Source, StoreError};
 
 /// How often what is missing is fetched, when others remove it at the same time.
 const ROUNDS: usize = 3;
+/// How often somebody who waits for another download looks whether it has ended.
+const LONG: Duration = Duration::from_millis(50);
 
 impl Inner {
     /// Installs what the job wants, and tells its watchers.
     pub(crate) fn install(&self, job: &Job) -> Result<ModelId, StoreError> {
         self.wait_behind(job)?;
         job.board.tell(DownloadEvent::Resolving);
-        if !job.options.update && self.is_complete(job)? {
+        // Somebody may want an update while it is looked at.
+        if !job.options().update && self.is_complete(job)? && !job.begin().update {
             return Ok(job.id.clone());
         }
         if !matches!(job.source, Source::File(_)) {
@@ -31,6 +34,7 @@ impl Inner {
                 job.board.tell(reason.map_or(DownloadEvent::Resolving, DownloadEvent::Waiting));
             })?;
         }
+        job.begin();
         let wanted = match (self.resolve(job), &job.source) {
             // A catalogue that offers this device nothing takes nothing away from it.
             (Err(StoreError::NotFound { .. }), Source::Catalog { .. }) if self.is_complete(job)? => {
@@ -39,12 +43,16 @@ impl Inner {
             (outcome, _) => outcome?,
         };
         self.check_wanted(job, &wanted)?;
-        let digests = wanted.files.iter().map(|file| file.plan.sha256).collect();
-        *job.wanted.lock().unwrap_or_else(PoisonError::into_inner) = digests;
+        job.set_wanted(wanted.digests());
         for _ in 0..ROUNDS {
             if !self.has_all(&wanted)? {
                 let staged = self.stage(job, &wanted)?;
-                self.fill(job, &wanted, &staged)?;
+                for staging in staged.iter().flatten() {
+                    // This download goes on with what a background session was to fetch. If it cannot be said, it only
+                    // stays longer than it need.
+                    let _ = self.disk.await_parts(&staging.plan().sha256, false);
+                }
+                self.fill(job, &wanted, &staged).map_err(|error| self.with_numbers(error, &staged))?;
                 self.finish(job, &wanted, staged)?;
             }
             if self.activate(job, &wanted)? {
@@ -55,11 +63,17 @@ impl Inner {
         Err(StoreError::InUse { what: format!("what {} shares with other models", job.id) })
     }
 
-    /// One that was cancelled may still be at work on the same files for a moment.
+    /// One that was cancelled may still be at work on the same files for a moment, and one that was asked for less than
+    /// this ends first.
     fn wait_behind(&self, job: &Job) -> Result<(), StoreError> {
+        let mut pause = Duration::from_millis(2);
         while self.jobs.is_behind(job) {
             job.control.check()?;
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(pause);
+            if pause >= LONG {
+                job.board.tell(DownloadEvent::Waiting(WaitReason::Queued));
+            }
+            pause = (pause * 2).min(LONG);
         }
         Ok(())
     }
@@ -127,7 +141,7 @@ impl Inner {
                 bytes = bytes.saturating_add(file.plan.size);
             }
         }
-        self.make_room(bytes)?;
+        self.make_room(job, bytes)?;
         let mut staged = Vec::new();
         for file in &wanted.files {
             job.control.check()?;
@@ -177,6 +191,19 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// A disk that filled up while something was written: what the rest of the download needs, instead of that write.
+    fn with_numbers(&self, error: StoreError, staged: &[Option<Staging>]) -> StoreError {
+        let StoreError::Full { what, .. } = error else { return error };
+        let mine: Vec<Digest> = staged.iter().flatten().map(|staging| staging.plan().sha256).collect();
+        let mut need: u64 = staged.iter().flatten().map(missing_bytes).sum();
+        for other in self.coming().iter().filter(|other| !mine.contains(other)) {
+            need = need.saturating_add(self.disk.staging_size(other).outstanding());
+        }
+        let need = need.saturating_add(self.config.keep_free).max(1);
+        let have = self.config.vfs.free_space(self.disk.folder()).unwrap_or(0).min(need - 1);
+        StoreError::Full { what, need, have }
     }
 
     /// Takes what an older release has too, which then need not be fetched.
@@ -317,7 +344,7 @@ fn insists(job: &Job, slot: &Slot, release: &Release) -> bool {
         Some(Why::WrongHash | Why::FailingStorage) => true,
         // Nothing else is left, and somebody asks for it: better one more trial than no model.
         Some(Why::CrashAtLoad) if slot.chosen().is_none() => true,
-        _ => job.options.insist,
+        _ => job.options().insist,
     }
 }
 

@@ -8,14 +8,17 @@ use crate::download::Board;
 use crate::net::control::Control;
 use crate::{Digest, ModelId, Source};
 
-/// Whether a download may use a network that costs money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Whether a download may use a network that costs money. Where several ask for the same model, the greatest holds: a
+/// wish that somebody has said goes before none, and who expressly allows such a network pays for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum NetworkPolicy {
-    /// Any network.
+    /// What the others say who want the same model; any network if they say nothing either.
     #[default]
-    Any,
+    Unsaid,
     /// Only one whose bytes cost nothing, as Wi-Fi usually does; until there is one, the download waits.
     Unmetered,
+    /// Any network, expressly.
+    Any,
 }
 
 /// How a model is to be had.
@@ -34,17 +37,75 @@ pub struct EnsureOptions {
     pub update: bool,
 }
 
+/// What a job is to do. Those who ask for its model meanwhile may add to it.
+struct Wish {
+    options: EnsureOptions,
+    /// The source is being asked, or was: too late to ask it for more.
+    begun: bool,
+}
+
+impl Wish {
+    /// Adds what somebody else asks for; `false` if it is too late for some of it.
+    fn add(&mut self, other: &EnsureOptions) -> bool {
+        self.hurry(other);
+        let mine = &mut self.options;
+        if self.begun {
+            return mine.update >= other.update && mine.insist >= other.insist;
+        }
+        mine.update |= other.update;
+        mine.insist |= other.insist;
+        true
+    }
+
+    /// The part of it for which it is never too late.
+    fn hurry(&mut self, other: &EnsureOptions) {
+        self.options.priority = self.options.priority.max(other.priority);
+        self.options.network = self.options.network.max(other.network);
+    }
+}
+
 /// A download on its way.
 pub(crate) struct Job {
     pub(crate) id: ModelId,
     pub(crate) source: Source,
-    pub(crate) options: EnsureOptions,
+    wish: Mutex<Wish>,
     pub(crate) control: Control,
     pub(crate) board: Board,
-    /// Files that it works on, once they are known.
-    pub(crate) wanted: Mutex<Vec<Digest>>,
+    wanted: Mutex<Vec<Digest>>,
     /// Earlier ones come first among equals.
     number: u64,
+}
+
+impl Job {
+    fn wish(&self) -> MutexGuard<'_, Wish> {
+        // Every change under this lock leaves it whole.
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it is to do, as far as that is known now.
+    pub(crate) fn options(&self) -> EnsureOptions {
+        self.wish().options.clone()
+    }
+
+    /// As [`Job::options`]; from here on nobody can add an update to it.
+    pub(crate) fn begin(&self) -> EnsureOptions {
+        let mut wish = self.wish();
+        wish.begun = true;
+        wish.options.clone()
+    }
+
+    /// Files that it works on, once they are known.
+    pub(crate) fn wanted(&self) -> Vec<Digest> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_wanted(&self, files: Vec<Digest>) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    fn rank(&self) -> (Reverse<i32>, u64) {
+        (Reverse(self.wish().options.priority), self.number)
+    }
 }
 
 /// All that have not ended.
@@ -57,14 +118,21 @@ struct List {
     next: u64,
 }
 
+impl List {
+    fn is_behind(&self, job: &Job) -> bool {
+        self.jobs.iter().any(|other| other.id == job.id && other.number < job.number)
+    }
+}
+
 impl Jobs {
     fn lock(&self) -> MutexGuard<'_, List> {
         // Every change under this lock is one push or one retain.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The job for this id: the one that runs, or a new one, and whether it is new. `Err` has the source of a running
-    /// one if that is another.
+    /// The job for this id, and whether it is new. One that is on its way does what was asked of it and what is asked
+    /// now; where it is too late for that, because it has asked its source already and an update is wanted, a new one
+    /// follows it. `Err` has the source of a running one if that is another.
     pub(crate) fn join(
         &self,
         id: ModelId,
@@ -73,15 +141,28 @@ impl Jobs {
         control: impl FnOnce(u64) -> Control,
     ) -> Result<(Arc<Job>, bool), Source> {
         let mut list = self.lock();
-        if let Some(job) = list.jobs.iter().find(|job| job.id == id && !job.control.is_cancelled()) {
-            return if job.source == source { Ok((Arc::clone(job), false)) } else { Err(job.source.clone()) };
+        let running: Vec<_> =
+            list.jobs.iter().filter(|job| job.id == id && !job.control.is_cancelled()).cloned().collect();
+        if let Some(job) = running.last() {
+            if job.source != source {
+                return Err(job.source.clone());
+            }
+            // The one before it must end first: who hurries the last hurries all.
+            running.iter().for_each(|job| job.wish().hurry(&options));
+            if job.wish().add(&options) {
+                let rest = list.jobs.clone();
+                drop(list);
+                // Who comes first may be another one now.
+                rest.iter().for_each(|job| job.control.wake());
+                return Ok((Arc::clone(job), false));
+            }
         }
         let number = list.next;
         list.next += 1;
         let job = Arc::new(Job {
             id,
             source,
-            options,
+            wish: Mutex::new(Wish { options, begun: false }),
             control: control(number),
             board: Board::default(),
             wanted: Mutex::default(),
@@ -96,25 +177,34 @@ impl Jobs {
     pub(crate) fn must_wait(&self, number: u64, blocked: impl Fn(&Job) -> bool) -> bool {
         let list = self.lock();
         let Some(job) = list.jobs.iter().find(|job| job.number == number) else { return false };
+        let mine = job.rank();
         let first = |other: &&Arc<Job>| {
-            let rank = |job: &Job| (Reverse(job.options.priority), job.number);
             let moves = !other.control.is_paused() && !other.control.is_cancelled() && !blocked(other);
-            rank(other) < rank(job) && moves
+            other.rank() < mine && moves && !list.is_behind(other)
         };
         list.jobs.iter().filter(first).count() >= AT_A_TIME
     }
 
     /// Whether the job that this one would follow still works on the same files.
     pub(crate) fn is_behind(&self, job: &Job) -> bool {
-        self.lock().jobs.iter().any(|other| other.id == job.id && other.number < job.number)
+        self.lock().is_behind(job)
+    }
+
+    /// Which networks a job may use.
+    pub(crate) fn network_of(&self, number: u64) -> NetworkPolicy {
+        let list = self.lock();
+        list.jobs
+            .iter()
+            .find(|job| job.number == number)
+            .map_or(NetworkPolicy::Unsaid, |job| job.wish().options.network)
     }
 
     /// A job that nobody watches and that is not on the list, for a look at a source.
-    pub(crate) fn loose(id: ModelId, source: Source) -> Job {
+    pub(crate) fn loose(id: ModelId, source: Source, options: EnsureOptions) -> Job {
         Job {
             id,
             source,
-            options: EnsureOptions::default(),
+            wish: Mutex::new(Wish { options, begun: true }),
             control: Control::new(),
             board: Board::default(),
             wanted: Mutex::default(),

@@ -1,11 +1,11 @@
 //! Looking after what is installed: list, verify, pin, remove, undo, make room.
 
 use std::path::Path;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use inkling_base::CancelToken;
 
+use super::jobs::Job;
 use super::{Inner, PATIENCE, Store, invalid};
 use crate::disk::{EvictPolicy, Usage};
 use crate::slot::Slot;
@@ -127,7 +127,7 @@ impl Store {
         }
         let mut digests: Vec<Digest> = slot.iter().flat_map(Slot::digests).collect();
         for job in &jobs {
-            digests.extend(job.wanted.lock().unwrap_or_else(PoisonError::into_inner).iter());
+            digests.extend(job.wanted());
         }
         inner.disk.forget(&digests)?;
         if removed || !jobs.is_empty() { Ok(()) } else { Err(not_found(id)) }
@@ -154,11 +154,6 @@ impl Store {
     /// What takes how much.
     pub fn usage(&self) -> Result<Usage, StoreError> {
         self.inner.disk.usage()
-    }
-
-    /// Bytes that a download may take: what the disk and the budget leave, with all that could be evicted for it.
-    pub fn room(&self) -> Result<u64, StoreError> {
-        self.inner.room()
     }
 
     /// Whether there is a release that can be lent.
@@ -200,36 +195,57 @@ impl Inner {
         slot.digests().any(|digest| self.disk.is_leased(&digest))
     }
 
-    fn policy(&self, room_for: u64) -> EvictPolicy {
-        EvictPolicy {
+    /// Files that downloads want which are on their way.
+    pub(super) fn coming(&self) -> Vec<Digest> {
+        self.jobs.all().iter().flat_map(|job| job.wanted()).collect()
+    }
+
+    /// Evicts, oldest first, until so many bytes may come for the job, besides what it and others have begun.
+    pub(crate) fn make_room(&self, job: &Job, bytes: u64) -> Result<(), StoreError> {
+        let _turn = self.turn();
+        // What somebody is asking for does not go for another one.
+        let mut keep: Vec<ModelId> = self.jobs.all().iter().map(|job| job.id.clone()).collect();
+        keep.push(job.id.clone());
+        let mut coming = self.coming();
+        coming.extend(job.wanted());
+        self.disk.evict(&EvictPolicy {
             budget: self.config.budget.unwrap_or(u64::MAX),
             keep_free: self.config.keep_free,
             // Without a budget there is nothing to take a share of.
             hysteresis: self.config.budget.map_or(0.0, |_| HYSTERESIS),
-            need: room_for,
-            // What somebody is asking for does not go for another one.
-            keep: self.jobs.all().iter().map(|job| job.id.clone()).collect(),
-        }
-    }
-
-    /// Evicts, oldest first, until so many bytes may come.
-    pub(crate) fn make_room(&self, bytes: u64) -> Result<(), StoreError> {
-        let _turn = self.turn();
-        self.disk.evict(&self.policy(bytes))?;
+            need: bytes,
+            keep,
+            coming,
+        })?;
         Ok(())
     }
 
-    /// Space for one more model, with all that could go for it: an estimate, which eviction has the last word on.
-    fn room(&self) -> Result<u64, StoreError> {
+    /// Bytes that may still come for files of which these are the digests, with all that could go for them: an estimate,
+    /// which eviction has the last word on.
+    pub(super) fn room_for(&self, files: &[Digest]) -> Result<u64, StoreError> {
         let usage = self.disk.usage()?;
-        let mut stays: u64 = usage.staging;
+        let coming = self.coming();
+        // What stays, in the budget; what goes, and what others will take, on the disk.
+        let (mut stays, mut goes, mut others) = (0_u64, usage.total.saturating_sub(usage.staging), 0_u64);
         for slot in self.disk.slots()? {
-            if slot.pinned || self.is_lent(&slot) {
-                stays = slot.chosen().map_or(stays, |release| stays.saturating_add(release.size()));
+            if slot.pinned || self.is_lent(&slot) || self.jobs.of(&slot.id).is_some() {
+                let bytes = slot.chosen().map_or(0, Release::size);
+                stays = stays.saturating_add(bytes);
+                goes = goes.saturating_sub(bytes);
             }
         }
-        let may_go = usage.total.saturating_sub(stays);
-        let on_disk = self.disk.free()?.saturating_add(may_go);
+        for digest in self.disk.staged()? {
+            let staged = self.disk.staging_size(&digest);
+            if files.contains(&digest) {
+                stays = stays.saturating_add(staged.taken);
+            } else if coming.contains(&digest) {
+                stays = stays.saturating_add(staged.planned);
+                others = others.saturating_add(staged.outstanding());
+            } else {
+                goes = goes.saturating_add(staged.taken);
+            }
+        }
+        let on_disk = self.disk.free()?.saturating_add(goes).saturating_sub(others);
         Ok(self.config.budget.map_or(on_disk, |budget| on_disk.min(budget.saturating_sub(stays))))
     }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::jobs::{Job, Jobs};
 use super::wanted::{From, WantedFile};
-use super::{Store, invalid};
-use crate::{Open, Role, Source, StoreError};
+use super::{EnsureOptions, Store, invalid};
+use crate::{Digest, Open, Role, Source, StoreError};
 
 /// What a source has.
 pub struct Look<'a> {
@@ -18,14 +18,14 @@ enum What {
     /// A file on this machine, which is not read for it.
     Local(std::path::PathBuf, u64),
     /// The weights of a release, all its files' bytes, and what it says of itself.
-    Offered { weights: Box<WantedFile>, bytes: u64, to_fetch: u64, ram_min: u64 },
+    Offered { weights: Box<WantedFile>, bytes: u64, to_fetch: u64, ram_min: u64, files: Vec<Digest> },
 }
 
 impl Store {
     /// Asks a source what it has. Nothing is changed.
     pub fn look(&self, source: &Source) -> Result<Look<'_>, StoreError> {
         self.inner.check_source(source)?;
-        let job = Jobs::loose(source.model_id()?, source.clone());
+        let job = Jobs::loose(source.model_id()?, source.clone(), EnsureOptions::default());
         let what = match source {
             Source::File(path) => What::Local(path.clone(), self.inner.length(path)?),
             _ => {
@@ -34,12 +34,14 @@ impl Store {
                 let mut to_fetch = 0_u64;
                 for file in &wanted.files {
                     if self.inner.disk.object(&file.plan.sha256)?.is_none() {
-                        to_fetch = to_fetch.saturating_add(file.plan.size);
+                        let here = self.inner.disk.staged_bytes(&file.plan.sha256);
+                        to_fetch = to_fetch.saturating_add(file.plan.size.saturating_sub(here));
                     }
                 }
+                let files = wanted.digests();
                 let weights = wanted.files.into_iter().find(|file| file.file.role == Role::Weights);
                 let weights = weights.ok_or_else(|| invalid("source", format!("{source} has no weights")))?;
-                What::Offered { weights: Box::new(weights), bytes, to_fetch, ram_min }
+                What::Offered { weights: Box::new(weights), bytes, to_fetch, ram_min, files }
             }
         };
         Ok(Look { store: self, job, what })
@@ -77,11 +79,19 @@ impl Look<'_> {
         }
     }
 
-    /// Bytes that installing it would add.
+    /// Bytes that have yet to come: what has arrived earlier and is noted is not fetched again.
     pub fn to_fetch(&self) -> u64 {
         match &self.what {
             What::Local(_, size) => *size,
             What::Offered { to_fetch, .. } => *to_fetch,
+        }
+    }
+
+    /// Bytes that may still come for it: what the disk and the budget leave, with all that could go for it.
+    pub fn room(&self) -> Result<u64, StoreError> {
+        match &self.what {
+            What::Local(..) => self.store.inner.room_for(&[]),
+            What::Offered { files, .. } => self.store.inner.room_for(files),
         }
     }
 

@@ -116,16 +116,19 @@ impl Store {
     }
 
     /// Sees to it that a model is installed. Returns at once; the download goes on by itself and belongs to the store.
-    /// Asking again for the same model gives the same download; asking for one that is there asks nobody, unless
-    /// [`EnsureOptions::update`] says so.
+    /// Asking for one that is there asks nobody, unless [`EnsureOptions::update`] says so.
+    ///
+    /// Asking again for the same model gives the same download, with the stronger of both wishes: the higher priority,
+    /// the greater [`NetworkPolicy`]. Who wants an update of what is being fetched without one gets a download of his
+    /// own, which follows the first and goes on with what that has fetched. One that is paused stays so.
     ///
     /// # Errors
     /// What can be known at once: a source that may not be used, an id that is taken by another one.
     pub fn ensure(&self, source: Source, options: EnsureOptions) -> Result<Download, StoreError> {
         self.inner.check_source(&source)?;
         let id = options.id.clone().map_or_else(|| source.model_id(), Ok)?;
-        let control = |number| self.inner.control(&options, number);
-        let joined = self.inner.jobs.join(id.clone(), source, options.clone(), control);
+        let control = |number| self.inner.control(number);
+        let joined = self.inner.jobs.join(id.clone(), source, options, control);
         let (job, is_new) = joined.map_err(|other| {
             let why = format!("{id} is on its way from {other}: wait for it, or give this one another id");
             StoreError::Invalid { field: "id", why }
@@ -173,18 +176,18 @@ impl Store {
 
 impl Inner {
     /// What steers a job: its own pause and cancel, the network, and those who come first.
-    fn control(self: &Arc<Self>, options: &EnsureOptions, number: u64) -> Control {
-        let (inner, policy) = (Arc::downgrade(self), options.network);
+    fn control(self: &Arc<Self>, number: u64) -> Control {
+        let inner = Arc::downgrade(self);
         Control::with_gate(Arc::new(move || {
             let inner = inner.upgrade()?;
             let network = inner.config.signals.network();
             if network.online == Some(false) {
                 Some(WaitReason::NoNetwork)
-            } else if policy == NetworkPolicy::Unmetered && network.metered == Some(true) {
+            } else if inner.jobs.network_of(number) == NetworkPolicy::Unmetered && network.metered == Some(true) {
                 Some(WaitReason::Metered)
             } else {
                 let blocked =
-                    |other: &Job| other.options.network == NetworkPolicy::Unmetered && network.metered == Some(true);
+                    |other: &Job| other.options().network == NetworkPolicy::Unmetered && network.metered == Some(true);
                 inner.jobs.must_wait(number, blocked).then_some(WaitReason::Queued)
             }
         }))

@@ -44,15 +44,16 @@ impl Store {
         if inner.jobs.of(&id).is_some() {
             return Err(StoreError::InUse { what: format!("the download of {id}") });
         }
-        let mut job = Jobs::loose(id.clone(), source);
-        job.options = options.clone();
+        let job = Jobs::loose(id.clone(), source, options.clone());
         let wanted = inner.resolve(&job)?;
         inner.check_wanted(&job, &wanted)?;
+        job.set_wanted(wanted.digests());
         let staged = inner.stage(&job, &wanted)?;
         let mut parts = Vec::new();
         for (file, staging) in wanted.files.iter().zip(&staged) {
             let (Some(staging), From::Net(address)) = (staging, &file.from) else { continue };
             inner.take_known(&job, staging)?;
+            inner.disk.await_parts(&file.plan.sha256, true)?;
             for segment in plan_segments(&file.plan, &staging.missing(), bytes) {
                 let request = segment_request(&inner.net, address, &segment)?;
                 parts.push(Part { file: file.plan.sha256, from: segment.from, length: segment.length, request });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::net::open::Address;
-use crate::{FilePlan, Release, ReleaseFile};
+use crate::{Digest, FilePlan, Release, ReleaseFile};
 
 /// A release to be installed.
 pub(crate) struct Wanted {
@@ -28,6 +28,11 @@ pub(crate) enum From {
 }
 
 impl Wanted {
+    /// Digests of all files.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        self.files.iter().map(|file| file.plan.sha256).collect()
+    }
+
     /// Bytes of all files.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.plan.size))

@@ -16,6 +16,8 @@ pub use system::SystemVfs;
 pub struct Stat {
     /// Bytes; 0 for a folder.
     pub len: u64,
+    /// Bytes that the disk has given it: fewer than `len` while it has holes.
+    pub allocated: u64,
     /// Whether it is a folder.
     pub is_dir: bool,
     /// Its number on this file system; another file of the same name has another one.

@@ -25,7 +25,9 @@ impl From<fs::Metadata> for Stat {
         let seconds = u64::try_from(meta.mtime()).unwrap_or(0);
         let nanos = u32::try_from(meta.mtime_nsec()).unwrap_or(0).min(999_999_999);
         let len = if is_dir { 0 } else { meta.len() };
-        Self { len, is_dir, inode: meta.ino(), modified: Duration::new(seconds, nanos) }
+        // Blocks have 512 bytes here, whatever the disk's have.
+        let allocated = meta.blocks().saturating_mul(512);
+        Self { len, allocated, is_dir, inode: meta.ino(), modified: Duration::new(seconds, nanos) }
     }
 }
 

@@ -61,8 +61,8 @@ final class SystemPartSession: NSObject, PartSession, URLSessionDownloadDelegate
         guard let session else { return }
         var request = request
         #if !canImport(FoundationNetworking)
-        request.allowsExpensiveNetworkAccess = !part.options.unmeteredOnly
-        request.allowsConstrainedNetworkAccess = !part.options.unmeteredOnly
+        request.allowsExpensiveNetworkAccess = part.options.unmeteredOnly != true
+        request.allowsConstrainedNetworkAccess = part.options.unmeteredOnly != true
         #endif
         let task = session.downloadTask(with: request)
         task.taskDescription = try part.described()

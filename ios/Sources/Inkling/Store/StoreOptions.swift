@@ -93,8 +93,9 @@ public struct StoreOptions: Sendable {
 public struct EnsureOptions: Sendable, Hashable, Codable {
     /// The id under which it is kept: lower-case letters, digits, `.`, `_`, `-`; `nil` makes one of the file's name.
     public var id: String?
-    /// Wait for a network whose bytes cost nothing.
-    public var unmeteredOnly: Bool
+    /// Wait for a network whose bytes cost nothing; `false` expressly allows any, also to a download that is on its way
+    /// and was told to wait. `nil` leaves it to those who want the same model; any network if they say nothing either.
+    public var unmeteredOnly: Bool?
     /// Those with greater numbers come first.
     public var priority: Int
     /// Take a release that failed here before.
@@ -105,7 +106,7 @@ public struct EnsureOptions: Sendable, Hashable, Codable {
     /// The options; every one may be left out.
     public init(
         id: String? = nil,
-        unmeteredOnly: Bool = false,
+        unmeteredOnly: Bool? = nil,
         priority: Int = 0,
         insist: Bool = false,
         update: Bool = false

@@ -357,6 +357,7 @@ impl World {
             hysteresis: 0.1,
             need: self.random.below(sizes / 8),
             keep: vec![self.ids[self.random.index(self.ids.len())].clone()],
+            coming: Vec::new(),
         };
         let usage = disk.usage().map_err(|error| format!("counting: {error}"))?.total;
         if usage + policy.need <= policy.budget {

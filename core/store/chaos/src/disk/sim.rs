@@ -379,7 +379,7 @@ impl Vfs for SimVfs {
         let disk = self.disk();
         disk.alive()?;
         match disk.node(&key(path))? {
-            Node::Folder => Ok(Stat { len: 0, is_dir: true, inode: 0, modified: Duration::ZERO }),
+            Node::Folder => Ok(Stat { len: 0, allocated: 0, is_dir: true, inode: 0, modified: Duration::ZERO }),
             Node::File(file) => disk.stat(file),
         }
     }
@@ -497,7 +497,9 @@ impl Disk {
     fn stat(&self, file: u64) -> io::Result<Stat> {
         let data = self.files.get(&file).ok_or_else(off)?;
         let modified = Duration::from_secs(1_000_000 + data.modified);
-        Ok(Stat { len: data.bytes.len() as u64, is_dir: false, inode: file + 1, modified })
+        let len = data.bytes.len() as u64;
+        // Holes take space here.
+        Ok(Stat { len, allocated: len, is_dir: false, inode: file + 1, modified })
     }
 }
 

@@ -67,12 +67,13 @@ impl Vfs for Overlay {
         let modified = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         match self.node(path) {
             Node::Gone => not_found(),
-            Node::Folder => Ok(Stat { len: 0, is_dir: true, inode: 1, modified }),
+            Node::Folder => Ok(Stat { len: 0, allocated: 0, is_dir: true, inode: 1, modified }),
             Node::Disk(disk) => SystemVfs.stat(&disk),
             Node::File(bytes) => {
                 // No file of the disk has a number like this.
                 let inode = u64::MAX - Arc::as_ptr(&bytes).addr() as u64;
-                Ok(Stat { len: lock(&bytes).len() as u64, is_dir: false, inode, modified })
+                let len = lock(&bytes).len() as u64;
+                Ok(Stat { len, allocated: len, is_dir: false, inode, modified })
             }
         }
     }
@@ -166,7 +167,8 @@ impl VfsFile for Memory {
 
     fn stat(&self) -> io::Result<Stat> {
         let modified = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Stat { len: lock(&self.0).len() as u64, is_dir: false, inode: u64::MAX, modified })
+        let len = lock(&self.0).len() as u64;
+        Ok(Stat { len, allocated: len, is_dir: false, inode: u64::MAX, modified })
     }
 
     fn try_lock(&self, _: bool) -> io::Result<bool> {

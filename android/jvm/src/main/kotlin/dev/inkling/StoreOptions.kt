@@ -82,8 +82,11 @@ data class StoreOptions(
 data class EnsureOptions(
     /** The id under which it is kept; null makes one of the file's name. */
     val id: String? = null,
-    /** Wait for a network whose bytes cost nothing. */
-    val unmeteredOnly: Boolean = false,
+    /**
+     * Wait for a network whose bytes cost nothing; false expressly allows any, also to a download that is on its way and
+     * was told to wait. null leaves it to those who want the same model; any network if they say nothing either.
+     */
+    val unmeteredOnly: Boolean? = null,
     /** Those with greater numbers come first. */
     val priority: Int = 0,
     /** Take a release that failed here before. */
@@ -99,6 +102,7 @@ data class EnsureOptions(
 
         fun id(id: String) = with { copy(id = id) }
         fun unmeteredOnly() = with { copy(unmeteredOnly = true) }
+        fun anyNetwork() = with { copy(unmeteredOnly = false) }
         fun priority(priority: Int) = with { copy(priority = priority) }
         fun insist() = with { copy(insist = true) }
         fun update() = with { copy(update = true) }
