@@ -102,8 +102,9 @@ impl Catalog {
     /// Publishes the next release of a model, offered to all or to every second device, and retires an old one. Its files
     /// are added to `files`.
     pub fn publish(&mut self, at: usize, files: &mut BTreeMap<Digest, Served>) -> Result<(), String> {
-        let for_all = self.random.chance(85);
         let model = &mut self.models[at];
+        // Everybody gets a first one.
+        let for_all = model.number == 0 || self.random.chance(85);
         if model.number > 0 {
             for _ in 0..TENSORS / 10 {
                 let index = self.random.index(TENSORS);

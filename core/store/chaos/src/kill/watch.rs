@@ -141,6 +141,13 @@ impl Vfs for WatchedFs {
         {
             self.0.while_installing(|doing, _| doing.at("evict"));
         }
+        if let Some(("staging", name)) = place(path)
+            && let Some(digest) = name.strip_suffix("/data")
+        {
+            // What has arrived of it is not lost by a kill.
+            say(&format!("dropped {digest}"));
+            self.0.while_installing(|doing, _| doing.at("evict"));
+        }
         SystemVfs.remove_file(path)
     }
 
