@@ -24,8 +24,8 @@ fn kills(arguments: &[String]) -> Result<(), String> {
     let folder = folder.and_then(|at| arguments.get(at + 1)).map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(format!("inkling-chaos-{}", std::process::id())));
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let (sizes, signed) = (vec![1_300_000, 5 << 20, 30 << 20, 100 << 20], vec![20 << 20, 6 << 20]);
-    let longest = Duration::from_millis(300);
+    let (sizes, signed) = (vec![1_300_000, 5 << 20, 30 << 20, 100 << 20], vec![14 << 20, 6 << 20]);
+    let longest = Duration::from_millis(250);
     let options = kill::Options { program, folder: folder.clone(), kills, seed, longest, sizes, signed };
     let began = Instant::now();
     let mut told = Instant::now();

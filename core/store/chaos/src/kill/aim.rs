@@ -70,7 +70,7 @@ pub fn next(options: &Options, models: &Models, seen: &Seen, damaged: Option<Dig
     let mut aim = Aim { first: String::new(), death, release: None, hurt: None };
     let state = State { models, seen };
     let mut signed = random.index(models.catalog.models.len());
-    if random.chance(20) {
+    if random.chance(10) {
         aim.release = Some(signed);
     }
     if random.chance(5) {

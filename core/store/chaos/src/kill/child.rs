@@ -62,6 +62,7 @@ pub fn run(store: &Path, list: &Path, seed: u64, first: &str) -> Result<(), Stri
         let id = id.parse().or_else(|_| worker.any())?;
         worker.work(what, &id)?;
     }
+    say("free");
     loop {
         let what = match worker.random.below(100) {
             0..38 => "ensure",

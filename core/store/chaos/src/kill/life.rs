@@ -55,7 +55,8 @@ pub fn live_and_die(told: &Told<'_>, death: &Death) -> Result<Vec<String>, Strin
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|error| format!("{}: {error}", told.program.display()))?;
     let stdout = child.stdout.take().ok_or("no output")?;
-    let (sender, heard) = mpsc::channel();
+    // Whether it was the word that was waited for, or that it has done all that it was told to do.
+    let (sender, heard) = mpsc::channel::<bool>();
     let awaited = death.at.as_ref().map(|(word, _)| word.clone());
     let reader = std::thread::spawn(move || {
         let mut words = Vec::new();
@@ -63,9 +64,10 @@ pub fn live_and_die(told: &Told<'_>, death: &Death) -> Result<Vec<String>, Strin
         let mut line = String::new();
         // A line that was cut off was not said.
         while reader.read_line(&mut line).is_ok_and(|read| read > 0) && line.ends_with('\n') {
-            if awaited.as_ref().is_some_and(|word| line.starts_with(word)) {
+            let is_word = awaited.as_ref().is_some_and(|word| line.starts_with(word));
+            if is_word || line == "free\n" {
                 // It may have died.
-                let _ = sender.send(());
+                let _ = sender.send(is_word);
             }
             words.push(line.trim_end().to_owned());
             line.clear();
@@ -73,8 +75,16 @@ pub fn live_and_die(told: &Told<'_>, death: &Death) -> Result<Vec<String>, Strin
         words
     });
     match &death.at {
-        Some((_, delay)) if heard.recv_timeout(death.after).is_ok() => std::thread::sleep(*delay),
-        Some(_) => {}
+        Some((_, delay)) => {
+            let mut said = heard.recv_timeout(death.after);
+            if said == Ok(false) {
+                // The moment did not come, but something may as well.
+                said = heard.recv_timeout(death.after / 5);
+            }
+            if said == Ok(true) {
+                std::thread::sleep(*delay);
+            }
+        }
         None => std::thread::sleep(death.after),
     }
     child.kill().map_err(|error| error.to_string())?;

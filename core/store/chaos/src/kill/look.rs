@@ -6,7 +6,8 @@
 //! there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -187,7 +188,7 @@ fn look_at_staging(folder: &Path, digest: Digest, known: &Served, seen: &mut See
     // Generation, digest of the plan, number of chunks, bits.
     let plan = record::payload("plan", &plan).filter(|plan| have.get(8..40) == Some(&Digest::of(plan).0));
     let plan: Option<Value> = plan.and_then(|plan| serde_json::from_slice(plan).ok());
-    let (Some(plan), Ok(data)) = (plan, std::fs::read(folder.join("data"))) else { return Ok(()) };
+    let (Some(plan), Ok(data)) = (plan, File::open(folder.join("data"))) else { return Ok(()) };
     let ends: Option<Vec<usize>> = plan["chunks"]["ends"]
         .as_array()
         .map(|ends| ends.iter().filter_map(|end| end.as_u64()).map(|end| end as usize).collect());
@@ -198,7 +199,9 @@ fn look_at_staging(folder: &Path, digest: Digest, known: &Served, seen: &mut See
     let mut start = 0;
     for (chunk, end) in ends.into_iter().enumerate() {
         if bits.get(chunk / 8).is_some_and(|byte| byte >> (chunk % 8) & 1 == 1) {
-            if data.get(start..end).is_none() || data.get(start..end) != known.bytes.get(start..end) {
+            let right = known.bytes.get(start..end).ok_or_else(|| format!("{digest} is cut otherwise"))?;
+            let mut bytes = vec![0; right.len()];
+            if data.read_exact_at(&mut bytes, start as u64).is_err() || bytes != right {
                 return Err(format!("{digest}: chunk {chunk} was recorded and is wrong"));
             }
             seen.chunks += 1;
