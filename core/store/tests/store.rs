@@ -780,3 +780,108 @@ fn an_update_is_added_to_what_has_not_begun() {
     second.wait().unwrap();
     assert_eq!(lent_bytes(&store, &m), two);
 }
+
+/// Two models of the same bytes, of which the first is on its way.
+struct Twins {
+    server: Server,
+    bytes: Vec<u8>,
+    store: Store,
+    first: inkling_store::Download,
+    _folder: TempDir,
+}
+
+impl Twins {
+    fn new(seed: u8) -> Self {
+        let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(8 * CHUNK, seed));
+        server.add("/one.gguf", bytes.clone());
+        server.add("/two.gguf", bytes.clone());
+        server.throttle(1 << 20);
+        let store = open(folder.path());
+        let mut first = store.ensure(url(&server, "/one.gguf", &bytes), EnsureOptions::default()).unwrap();
+        while !matches!(first.next().unwrap(), Some(DownloadEvent::Downloading(t)) if t.bytes >= 2 * CHUNK) {}
+        Self { server, bytes, store, first, _folder: folder }
+    }
+
+    fn second(&self) -> inkling_store::Download {
+        let second = self.store.ensure(url(&self.server, "/two.gguf", &self.bytes), EnsureOptions::default()).unwrap();
+        until_waiting(&second, &WaitReason::Queued);
+        second
+    }
+
+    /// Bytes of the second's address, which are fewer than all if it went on with what the first had.
+    fn rest(&self) -> u64 {
+        self.server.count("/two.gguf").bytes
+    }
+}
+
+#[test]
+fn who_wants_what_another_fetches_waits_for_it() {
+    let twins = Twins::new(50);
+    let second = twins.second();
+    twins.server.throttle(0);
+    assert_eq!((twins.first.again().wait().unwrap(), second.wait().unwrap()), (id("one"), id("two")));
+    assert_eq!(twins.server.count("/two.gguf").bytes, 0);
+    for model in ["one", "two"] {
+        assert_eq!(lent_bytes(&twins.store, &id(model)), twins.bytes);
+    }
+    // What one of them needs does not go with the other.
+    twins.store.remove(&id("one")).unwrap();
+    assert_eq!(lent_bytes(&twins.store, &id("two")), twins.bytes);
+}
+
+#[test]
+fn who_waited_goes_on_when_the_other_is_cancelled_or_fails() {
+    let twins = Twins::new(51);
+    let second = twins.second();
+    twins.first.cancel();
+    twins.server.throttle(0);
+    second.wait().unwrap();
+    assert!((1..=7 * CHUNK).contains(&twins.rest()), "{}", twins.rest());
+    assert_eq!(lent_bytes(&twins.store, &id("two")), twins.bytes);
+
+    let twins = Twins::new(52);
+    let second = twins.second();
+    // The first's file is another one now, so it fails.
+    twins.server.add("/one.gguf", gguf(8 * CHUNK, 53));
+    twins.server.hang_up();
+    twins.server.throttle(0);
+    second.wait().unwrap();
+    assert!(twins.first.again().wait().is_err());
+    assert!((1..=7 * CHUNK).contains(&twins.rest()), "{}", twins.rest());
+    assert_eq!(lent_bytes(&twins.store, &id("two")), twins.bytes);
+}
+
+#[test]
+fn who_is_paused_leaves_its_files_to_others() {
+    let twins = Twins::new(54);
+    twins.first.pause();
+    let second = twins.second();
+    twins.server.throttle(0);
+    second.wait().unwrap();
+    assert!((1..=7 * CHUNK).contains(&twins.rest()), "{}", twins.rest());
+    assert!(twins.first.is_paused() && !twins.first.has_ended());
+    let before = twins.server.total().bytes;
+    twins.first.resume();
+    twins.first.again().wait().unwrap();
+    assert_eq!(twins.server.total().bytes, before);
+    assert_eq!(lent_bytes(&twins.store, &id("one")), twins.bytes);
+}
+
+#[test]
+fn what_was_refused_goes_when_room_is_needed() {
+    let (folder, server, junk, bytes) =
+        (TempDir::new().unwrap(), Server::start().unwrap(), vec![7; 2 << 20], gguf(2 * CHUNK, 55));
+    server.add("/junk.gguf", junk.clone());
+    server.add("/m.gguf", bytes.clone());
+    let mut config = config(folder.path());
+    config.budget = Some(3 * CHUNK);
+    let store = Store::open(config).unwrap();
+    let refused = store.ensure(url(&server, "/junk.gguf", &junk), EnsureOptions::default()).unwrap().wait();
+    assert!(matches!(refused.unwrap_err().kind(), ErrorKind::ModelCorrupt { .. }));
+    // Who asks again need not fetch it again.
+    let before = server.total().bytes;
+    store.ensure(url(&server, "/junk.gguf", &junk), EnsureOptions::default()).unwrap().wait().unwrap_err();
+    assert_eq!(server.total().bytes, before);
+    install(&store, url(&server, "/m.gguf", &bytes));
+    assert!(store.usage().unwrap().objects.iter().all(|object| object.is_used));
+}

@@ -124,6 +124,14 @@ impl Disk {
         Ok(freed)
     }
 
+    /// These files wait for no slot any more: nobody who wanted them will take them.
+    pub fn let_go<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) {
+        let mut held = lock(&self.inner.held);
+        for digest in digests {
+            held.remove(digest);
+        }
+    }
+
     /// Removes these files and what has arrived of them, as far as no slot names them and nobody uses them. Gives the bytes
     /// that are free again.
     pub fn forget(&self, digests: &[Digest]) -> Result<u64, StoreError> {

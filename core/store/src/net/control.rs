@@ -1,6 +1,7 @@
 //! Who steers a transfer: pause, resume, cancel, and a gate that says when the network may not be used.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     cancel: CancelToken,
+    aside: AtomicBool,
 }
 
 /// Steers a transfer from any thread. Clones steer the same one.
@@ -81,9 +83,24 @@ impl Control {
         self.0.cancel.is_cancelled()
     }
 
-    /// `Err(Cancelled)` once it was cancelled.
+    /// `Err(Cancelled)` once it was cancelled; [`StoreError::InUse`] while it is asked to stand aside.
     pub fn check(&self) -> Result<(), StoreError> {
-        Ok(self.0.cancel.check()?)
+        self.0.cancel.check()?;
+        match self.0.aside.load(Ordering::Acquire) {
+            true => Err(StoreError::InUse { what: "what this download works on".to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Asks the work to stop soon and leave its files to somebody who can go on with them now.
+    pub(crate) fn stand_aside(&self) {
+        self.0.aside.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether that was asked for; from here on it is not.
+    pub(crate) fn stood_aside(&self) -> bool {
+        self.0.aside.swap(false, Ordering::AcqRel)
     }
 
     /// A token that is set when this is cancelled, for work that knows no more than tokens. Whoever cancels the token

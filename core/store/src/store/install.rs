@@ -17,12 +17,24 @@ use crate::{Digest, Landing, ModelId, Release, Role, Source, StoreError};
 
 /// How often what is missing is fetched, when others remove it at the same time.
 const ROUNDS: usize = 3;
-/// How often somebody who waits for another download looks whether it has ended.
+/// How often somebody who waits for another download looks whether it has ended, at first and later.
+const SHORT: Duration = Duration::from_millis(2);
 const LONG: Duration = Duration::from_millis(50);
 
 impl Inner {
     /// Installs what the job wants, and tells its watchers.
     pub(crate) fn install(&self, job: &Job) -> Result<ModelId, StoreError> {
+        let outcome = self.bring(job);
+        if outcome.is_err() {
+            // What has arrived whole waits for its slot no longer: it goes when room is needed.
+            let others: Vec<Digest> = self.jobs.others(job).iter().flat_map(|other| other.wanted()).collect();
+            let mine = job.wanted();
+            self.disk.let_go(mine.iter().filter(|digest| !others.contains(digest)));
+        }
+        outcome
+    }
+
+    fn bring(&self, job: &Job) -> Result<ModelId, StoreError> {
         self.wait_behind(job)?;
         job.board.tell(DownloadEvent::Resolving);
         // Somebody may want an update while it is looked at.
@@ -30,9 +42,7 @@ impl Inner {
             return Ok(job.id.clone());
         }
         if !matches!(job.source, Source::File(_)) {
-            job.control.wait_until_free(&*self.config.clock, &mut |reason| {
-                job.board.tell(reason.map_or(DownloadEvent::Resolving, DownloadEvent::Waiting));
-            })?;
+            self.wait_until_free(job)?;
         }
         job.begin();
         let wanted = match (self.resolve(job), &job.source) {
@@ -44,29 +54,55 @@ impl Inner {
         };
         self.check_wanted(job, &wanted)?;
         job.set_wanted(wanted.digests());
-        for _ in 0..ROUNDS {
-            if !self.has_all(&wanted)? {
-                let staged = self.stage(job, &wanted)?;
-                for staging in staged.iter().flatten() {
-                    // This download goes on with what a background session was to fetch. If it cannot be said, it only
-                    // stays longer than it need.
-                    let _ = self.disk.await_parts(&staging.plan().sha256, false);
-                }
-                self.fill(job, &wanted, &staged).map_err(|error| self.with_numbers(error, &staged))?;
-                self.finish(job, &wanted, staged)?;
+        let mut rounds = 0;
+        while rounds < ROUNDS {
+            match self.round(job, &wanted) {
+                Ok(true) => return Ok(job.id.clone()),
+                // A file that another model had too went with that model meanwhile.
+                Ok(false) => rounds += 1,
+                Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
+                // Somebody who wants the same file goes on with it. It is there when this one may go on, or on its way.
+                Err(_) if job.control.stood_aside() => self.wait_until_free(job)?,
+                Err(error) => return Err(error),
             }
-            if self.activate(job, &wanted)? {
-                return Ok(job.id.clone());
-            }
-            // A file that another model had too went with that model meanwhile.
         }
         Err(StoreError::InUse { what: format!("what {} shares with other models", job.id) })
+    }
+
+    /// Fetches what is missing and puts it in its place; `false` if something went meanwhile.
+    fn round(&self, job: &Job, wanted: &Wanted) -> Result<bool, StoreError> {
+        if !self.has_all(wanted)? {
+            let _held = job.hold();
+            let staged = self.stage(job, wanted)?;
+            for staging in staged.iter().flatten() {
+                // This download goes on with what a background session was to fetch. If it cannot be said, it only
+                // stays longer than it need.
+                let _ = self.disk.await_parts(&staging.plan().sha256, false);
+            }
+            self.fill(job, wanted, &staged).map_err(|error| self.with_numbers(error, &staged))?;
+            self.finish(job, wanted, staged)?;
+        }
+        self.activate(job, wanted)
+    }
+
+    /// Waits until the job may use the network.
+    fn wait_until_free(&self, job: &Job) -> Result<(), StoreError> {
+        loop {
+            let waited = job.control.wait_until_free(&*self.config.clock, &mut |reason| {
+                job.board.tell(reason.map_or(DownloadEvent::Resolving, DownloadEvent::Waiting));
+            });
+            match waited {
+                // It holds nothing that anybody could want.
+                Err(StoreError::InUse { .. }) if job.control.stood_aside() => {}
+                other => return other,
+            }
+        }
     }
 
     /// One that was cancelled may still be at work on the same files for a moment, and one that was asked for less than
     /// this ends first.
     fn wait_behind(&self, job: &Job) -> Result<(), StoreError> {
-        let mut pause = Duration::from_millis(2);
+        let mut pause = SHORT;
         while self.jobs.is_behind(job) {
             job.control.check()?;
             std::thread::sleep(pause);
@@ -142,18 +178,49 @@ impl Inner {
             }
         }
         self.make_room(job, bytes)?;
-        let mut staged = Vec::new();
-        for file in &wanted.files {
-            job.control.check()?;
-            let digest = &file.plan.sha256;
-            // Looked at again: making room may have taken what another model shared with this one.
-            staged.push(match self.disk.object(digest)?.is_some() {
-                true if self.is_suspect(digest) => Some(self.stage_repair(file, job)?),
-                true => None,
-                false => Some(self.disk.stage(&file.plan)?),
-            });
+        // All take them in one order, so that no two wait for each other. What is needed twice is fetched once.
+        let mut order: Vec<usize> = (0..wanted.files.len()).collect();
+        order.sort_by_key(|&at| (wanted.files[at].plan.sha256, !wanted.files[at].file.required));
+        order.dedup_by_key(|at| wanted.files[*at].plan.sha256);
+        let mut staged: Vec<Option<Staging>> = wanted.files.iter().map(|_| None).collect();
+        for at in order {
+            staged[at] = self.place(job, &wanted.files[at])?;
         }
         Ok(staged)
+    }
+
+    /// A place for a file; `None` if it is there. One that another download puts together is waited for: when that has
+    /// ended, well or not, it is there or this one goes on with what has arrived.
+    fn place(&self, job: &Job, file: &WantedFile) -> Result<Option<Staging>, StoreError> {
+        let digest = &file.plan.sha256;
+        let mut pause = SHORT;
+        loop {
+            job.control.check()?;
+            // Looked at again: making room may have taken what another model shared with this one.
+            let was_there = self.disk.object(digest)?.is_some();
+            let placed = match was_there {
+                true if self.is_suspect(digest) => self.stage_repair(file, job).map(Some),
+                true => return Ok(None),
+                false => self.disk.stage(&file.plan).map(Some),
+            };
+            let is_taken = match &placed {
+                Err(StoreError::InUse { .. }) => !job.is_loose(),
+                // It came or went in between.
+                Err(_) => self.disk.object(digest)?.is_some() != was_there,
+                Ok(_) => false,
+            };
+            if !is_taken {
+                return placed;
+            }
+            if pause >= LONG {
+                job.board.tell(DownloadEvent::Waiting(WaitReason::Queued));
+                if job.control.blocked().is_none() {
+                    self.jobs.take_over(job, digest);
+                }
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONG);
+        }
     }
 
     fn is_whole(&self, digest: &Digest) -> Result<bool, StoreError> {

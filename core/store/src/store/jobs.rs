@@ -1,6 +1,7 @@
 //! The downloads that are on their way: who comes first, who waits.
 
 use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::config::AT_A_TIME;
@@ -64,6 +65,9 @@ impl Wish {
     }
 }
 
+/// The number of those that are on no list.
+const LOOSE: u64 = u64::MAX;
+
 /// A download on its way.
 pub(crate) struct Job {
     pub(crate) id: ModelId,
@@ -72,6 +76,8 @@ pub(crate) struct Job {
     pub(crate) control: Control,
     pub(crate) board: Board,
     wanted: Mutex<Vec<Digest>>,
+    /// Whether it has, or takes, the right to put them together.
+    holds: AtomicBool,
     /// Earlier ones come first among equals.
     number: u64,
 }
@@ -101,6 +107,23 @@ impl Job {
 
     pub(crate) fn set_wanted(&self, files: Vec<Digest>) {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    /// Holds its files, for as long as what is returned lives.
+    pub(crate) fn hold(&self) -> impl Drop + '_ {
+        struct Held<'a>(&'a AtomicBool);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Release);
+            }
+        }
+        self.holds.store(true, Ordering::Release);
+        Held(&self.holds)
+    }
+
+    /// Whether it is on no list: nobody watches it, and nothing waits for it.
+    pub(crate) fn is_loose(&self) -> bool {
+        self.number == LOOSE
     }
 
     fn rank(&self) -> (Reverse<i32>, u64) {
@@ -166,6 +189,7 @@ impl Jobs {
             control: control(number),
             board: Board::default(),
             wanted: Mutex::default(),
+            holds: AtomicBool::new(false),
             number,
         });
         list.jobs.push(Arc::clone(&job));
@@ -190,6 +214,18 @@ impl Jobs {
         self.lock().is_behind(job)
     }
 
+    /// Asks whoever holds this file and cannot go on (paused, or by the network, or because others come first) to leave
+    /// it to `job`.
+    pub(crate) fn take_over(&self, job: &Job, file: &Digest) {
+        let others = self.others(job).into_iter();
+        let holds = |other: &Arc<Job>| other.holds.load(Ordering::Acquire) && other.wanted().contains(file);
+        // Not under the lock: whether it can go on is asked of the list, too.
+        others
+            .filter(holds)
+            .filter(|other| other.control.blocked().is_some())
+            .for_each(|other| other.control.stand_aside());
+    }
+
     /// Which networks a job may use.
     pub(crate) fn network_of(&self, number: u64) -> NetworkPolicy {
         let list = self.lock();
@@ -208,7 +244,8 @@ impl Jobs {
             control: Control::new(),
             board: Board::default(),
             wanted: Mutex::default(),
-            number: u64::MAX,
+            holds: AtomicBool::new(false),
+            number: LOOSE,
         }
     }
 
@@ -223,6 +260,10 @@ impl Jobs {
 
     pub(crate) fn of(&self, id: &ModelId) -> Option<Arc<Job>> {
         self.lock().jobs.iter().find(|job| job.id == *id && !job.control.is_cancelled()).cloned()
+    }
+
+    pub(crate) fn others(&self, job: &Job) -> Vec<Arc<Job>> {
+        self.lock().jobs.iter().filter(|other| other.number != job.number).cloned().collect()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Job>> {
