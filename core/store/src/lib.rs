@@ -64,7 +64,7 @@ pub use net::hub::Resolved;
 pub use net::meter::Meter;
 pub use net::open::Address;
 pub use net::options::NetOptions;
-pub use net::segment::{Segment, plan_segments, segment_request};
+pub use net::segment::{Place, Segment, plan_segments, segment_request};
 pub use piece::{FetchError, fetch_piece};
 pub use plan::{CHUNK, Chunks, FilePlan};
 pub use release::{Golden, Release, ReleaseFile, Role};

@@ -1,10 +1,13 @@
 //! Parts of a file that somebody else fetches: on iOS a background session goes on while the app sleeps, and hands over
-//! files. What to ask it for is decided here, with the headers that a fetch would send; what it brings is taken by the
-//! disk side and checked like anything else.
+//! files. What to ask it for is decided here; what it brings is taken by the disk side and checked like anything else.
+//!
+//! Such a session follows redirects by itself, and may take the headers of a request along to any host. So the redirects
+//! are followed here, once for a file, and it is given the address at their end, without what is for others.
 
 use std::ops::Range;
 
 use super::Net;
+use super::control::Control;
 use super::link::Link;
 use super::open::Address;
 use crate::{FilePlan, Request, StoreError};
@@ -39,27 +42,65 @@ pub fn plan_segments(plan: &FilePlan, missing: &[usize], bytes: u64) -> Vec<Segm
     segments
 }
 
-/// The request for a segment, as a fetch would send it to the address itself. With a strong ETag it asks for the
-/// segment of that very file: a server whose file changed answers 200, and what it sends is no segment.
-pub fn segment_request(net: &Net, address: &Address, segment: &Segment) -> Result<Request, StoreError> {
-    let origin = Link::parse(&address.url)?;
-    net.options().check_scheme(&origin)?;
+/// Where a file's bytes are, for somebody who follows redirects without asking anybody: nothing secret goes with a
+/// request there, unless it is for the host that asked for the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Place {
+    link: Link,
+    headers: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("link", &self.link).finish_non_exhaustive()
+    }
+}
+
+impl Net {
+    /// Follows an address, by the rules for redirects, to where the bytes come from. What it leads to often holds for some
+    /// hours only.
+    ///
+    /// # Errors
+    /// As a fetch. A server that knows no ranges is [`crate::FetchError::NotPartial`]: it cannot give segments.
+    pub fn place_of(&self, address: &Address, control: &Control) -> Result<Place, StoreError> {
+        let asked = address.clone();
+        self.patiently(address, control, move |net| {
+            let range = |_: &Link| vec![("Range".to_owned(), "bytes=0-0".to_owned())];
+            let hop = net.opener().open(&asked, None, &range, &|_| false)?;
+            match hop.response.status {
+                206 => {}
+                200 => return Err(crate::FetchError::NotPartial.into()),
+                _ => return Err(net.opener().status(&hop, &asked)),
+            }
+            let origin = Link::parse(&asked.url)?;
+            let mut headers = Vec::new();
+            // A server whose file changed meanwhile answers 200, and what it sends is no segment.
+            if let Some(etag) = hop.response.header("ETag").filter(|etag| is_strong(etag)) {
+                headers.push(("If-Range".to_owned(), etag.to_owned()));
+            }
+            if hop.link.same_origin(&origin) {
+                headers.extend(asked.headers.iter().cloned());
+            }
+            if let Some(token) = net.options().token.as_ref()
+                && hop.link.same_origin(&net.options().hub_link()?)
+            {
+                headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
+            }
+            Ok(Place { link: hop.link, headers })
+        })
+    }
+}
+
+/// The request for a segment of the file at `place`.
+pub fn segment_request(place: &Place, segment: &Segment) -> Result<Request, StoreError> {
     let last = segment.length.checked_sub(1).and_then(|rest| segment.from.checked_add(rest));
     let last = last.ok_or(crate::FetchError::Length { length: segment.length })?;
     let mut headers = vec![
         ("Range".to_owned(), format!("bytes={}-{last}", segment.from)),
         ("Accept-Encoding".to_owned(), "identity".to_owned()),
     ];
-    if let Some(etag) = address.etag.as_ref().filter(|etag| is_strong(etag)) {
-        headers.push(("If-Range".to_owned(), etag.clone()));
-    }
-    headers.extend(address.headers.iter().cloned());
-    if let Some(token) = net.options().token.as_ref()
-        && origin.same_origin(&net.options().hub_link()?)
-    {
-        headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
-    }
-    Ok(Request { url: origin.as_url(), headers })
+    headers.extend(place.headers.iter().cloned());
+    Ok(Request { url: place.link.as_url(), headers })
 }
 
 /// Whether an ETag stands for exactly these bytes (RFC 9110, 8.8.1), and is one that can be sent back.

@@ -27,7 +27,8 @@ pub struct Part {
     pub from: u64,
     /// Its bytes.
     pub length: u64,
-    /// How to ask for it. The answer must be a 206 with exactly this range.
+    /// How to ask for it: where the bytes come from, with nothing secret for anybody but that host. The answer must be a
+    /// 206 with exactly this range; any other means that the address does not hold any more: ask for segments again.
     pub request: Request,
 }
 
@@ -54,8 +55,13 @@ impl Store {
             let (Some(staging), From::Net(address)) = (staging, &file.from) else { continue };
             inner.take_known(&job, staging)?;
             inner.disk.await_parts(&file.plan.sha256, true)?;
-            for segment in plan_segments(&file.plan, &staging.missing(), bytes) {
-                let request = segment_request(&inner.net, address, &segment)?;
+            let segments = plan_segments(&file.plan, &staging.missing(), bytes);
+            if segments.is_empty() {
+                continue;
+            }
+            let place = inner.net.place_of(address, &job.control)?;
+            for segment in segments {
+                let request = segment_request(&place, &segment)?;
                 parts.push(Part { file: file.plan.sha256, from: segment.from, length: segment.length, request });
             }
         }
