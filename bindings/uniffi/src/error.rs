@@ -57,7 +57,7 @@ kinds! {
     }
     /// The caller cancelled, or closed what it used.
     Cancelled {}
-    /// The session is already answering.
+    /// What is asked for is in use: a session that answers, a store that is open elsewhere, a model that is loaded.
     Busy {}
     /// The disk is full.
     StorageFull {
@@ -75,8 +75,8 @@ kinds! {
     Integrity {
         /// The file.
         file: String,
-        /// The chunk in it, counted from 0.
-        chunk: u64,
+        /// The chunk in it, counted from 0, if it is known.
+        chunk: Option<u64>,
     }
     /// A value that the caller passed cannot be used.
     InvalidInput {
@@ -105,7 +105,7 @@ impl From<ErrorKind> for FfiError {
             }
             ErrorKind::BackendUnavailable { backend, reason } => Self::BackendUnavailable { backend, reason, sentence },
             ErrorKind::Cancelled => Self::Cancelled { sentence },
-            ErrorKind::Busy => Self::Busy { sentence },
+            ErrorKind::Busy { .. } => Self::Busy { sentence },
             ErrorKind::StorageFull { need_bytes, have_bytes } => Self::StorageFull { need_bytes, have_bytes, sentence },
             ErrorKind::Network { retryable, .. } => Self::Network { retryable, sentence },
             ErrorKind::Integrity { file, chunk } => Self::Integrity { file, chunk, sentence },
@@ -158,10 +158,10 @@ mod tests {
             ErrorKind::ContextOverflow { limit: 3, used: 7 },
             ErrorKind::BackendUnavailable { backend: text(), reason: text() },
             ErrorKind::Cancelled,
-            ErrorKind::Busy,
+            ErrorKind::Busy { why: text() },
             ErrorKind::StorageFull { need_bytes: 7, have_bytes: 3 },
             ErrorKind::Network { retryable: true, why: text() },
-            ErrorKind::Integrity { file: text(), chunk: 7 },
+            ErrorKind::Integrity { file: text(), chunk: Some(7) },
             ErrorKind::invalid("x", "y"),
             ErrorKind::Internal { report: text() },
         ];
@@ -170,9 +170,9 @@ mod tests {
             assert_eq!(error.to_string(), kind.to_string());
             let (said, expected) = (format!("{error:?}"), format!("{kind:?}"));
             assert!(said.starts_with(kind.name()), "{said} for {expected}");
-            // Why the network failed is for people, and in the sentence.
-            let expected = expected.replace(", why: \"x\"", "");
-            // `Busy` prints as `Busy`, and `Network { retryable: true }` is a beginning of ours but for the brace.
+            // Why the network failed, and what is in use, is for people, and in the sentence.
+            let expected = expected.replace(", why: \"x\"", "").replace("Busy { why: \"x\" }", "Busy");
+            // `Network { retryable: true }` is a beginning of ours but for the brace.
             assert!(said.replace(" { sentence", ", sentence").starts_with(expected.trim_end_matches(" }")));
         }
     }

@@ -118,7 +118,7 @@ pub(crate) struct Reading<'a>(&'a AtomicBool);
 impl<'a> Reading<'a> {
     pub(crate) fn begin(reading: &'a AtomicBool) -> Result<Self, FfiError> {
         if reading.swap(true, Ordering::Acquire) {
-            return Err(inkling::ErrorKind::Busy.into());
+            return Err(inkling::ErrorKind::answering().into());
         }
         Ok(Self(reading))
     }

@@ -47,8 +47,11 @@ pub enum ErrorKind {
     },
     /// The caller cancelled.
     Cancelled,
-    /// The session is already answering.
-    Busy,
+    /// What is asked for is in use: a session that answers, a store that is open elsewhere, a model that is loaded.
+    Busy {
+        /// What is in use, and what to do.
+        why: String,
+    },
     /// The disk is full.
     StorageFull {
         /// Bytes that the work needs.
@@ -67,8 +70,8 @@ pub enum ErrorKind {
     Integrity {
         /// The file.
         file: String,
-        /// The chunk in it, counted from 0.
-        chunk: u64,
+        /// The chunk in it, counted from 0, if it is known.
+        chunk: Option<u64>,
     },
     /// A value that the caller passed cannot be used.
     InvalidInput {
@@ -90,6 +93,12 @@ impl ErrorKind {
         Self::InvalidInput { field: field.into(), why: why.into() }
     }
 
+    /// An [`ErrorKind::Busy`] for a session.
+    pub fn answering() -> Self {
+        let why = "the session is already answering: wait for it, cancel it, or open another session";
+        Self::Busy { why: why.to_owned() }
+    }
+
     /// The kind's name as api.md spells it, for logs and `--json` output.
     pub fn name(&self) -> &'static str {
         match self {
@@ -100,7 +109,7 @@ impl ErrorKind {
             Self::ContextOverflow { .. } => "ContextOverflow",
             Self::BackendUnavailable { .. } => "BackendUnavailable",
             Self::Cancelled => "Cancelled",
-            Self::Busy => "Busy",
+            Self::Busy { .. } => "Busy",
             Self::StorageFull { .. } => "StorageFull",
             Self::Network { .. } => "Network",
             Self::Integrity { .. } => "Integrity",
@@ -128,9 +137,7 @@ impl fmt::Display for ErrorKind {
             ),
             Self::BackendUnavailable { backend, reason } => write!(f, "back end {backend} is unavailable: {reason}"),
             Self::Cancelled => f.write_str("cancelled"),
-            Self::Busy => {
-                f.write_str("the session is already answering: wait for it, cancel it, or open another session")
-            }
+            Self::Busy { why } => f.write_str(why),
             Self::StorageFull { need_bytes, have_bytes } => {
                 write!(
                     f,
@@ -143,7 +150,12 @@ impl fmt::Display for ErrorKind {
             Self::Network { retryable: false, why } => {
                 write!(f, "the download cannot go on ({why}): trying again will not help")
             }
-            Self::Integrity { file, chunk } => write!(f, "{file} is damaged at chunk {chunk}: fetch it again"),
+            Self::Integrity { file, chunk: Some(chunk) } => {
+                write!(f, "{file} is damaged at chunk {chunk}: fetch it again")
+            }
+            Self::Integrity { file, chunk: None } => {
+                write!(f, "{file} is not what was announced: check the digest that was given, or fetch it again")
+            }
             Self::InvalidInput { field, why } => write!(f, "{field}: {why}"),
             Self::Internal { report } => write!(f, "internal error, please report it: {report}"),
         }

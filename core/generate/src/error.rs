@@ -83,7 +83,7 @@ impl Classify for GenerateError {
             Self::ContextOverflow { limit, used } => ErrorKind::ContextOverflow { limit: *limit, used: *used },
             Self::EveryTokenBanned => ErrorKind::invalid("logit_bias", self.to_string()),
             Self::BadLogit { .. } => ErrorKind::Internal { report: self.to_string() },
-            Self::Busy => ErrorKind::Busy,
+            Self::Busy => ErrorKind::answering(),
             Self::Text(error) => ErrorKind::ModelCorrupt { location: error.to_string() },
             Self::Compute(error) => error.kind(),
         }

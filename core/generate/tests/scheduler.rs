@@ -505,7 +505,7 @@ fn one_conversation_has_one_turn_at_a_time() {
     let mut bench = Bench::new(hashing(), WIDE, 1000);
     let first = bench.start(Some(1), "a", greedy().max_tokens(3));
     let second = bench.start(Some(1), "a", greedy().max_tokens(3));
-    assert_eq!(second.outcome().unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(second.outcome().unwrap_err().kind(), ErrorKind::answering());
     bench.run();
     assert_eq!(first.stats().generated_tokens, 3);
 }

@@ -145,7 +145,7 @@ fn releases_prove_themselves_and_bad_ones_are_given_up() {
     assert!(!store.list().unwrap()[0].on_trial);
     // What is packed lies in the store, and the file stays while it is used.
     assert!(store.usage().unwrap().objects[0].panels > 0);
-    assert!(matches!(store.remove(&demo_id).unwrap_err().kind(), ErrorKind::Busy));
+    assert!(matches!(store.remove(&demo_id).unwrap_err().kind(), ErrorKind::Busy { .. }));
     drop((session, loaded));
 
     let before = publisher.server.total().bytes;
@@ -200,7 +200,7 @@ fn a_smaller_model_takes_the_place_of_one_that_cannot_be_used() {
     let words = |model: &str| loaded.given_up.iter().find(|g| g.id == id(model)).map(|g| g.why.as_str()).unwrap_or("");
     assert!(words("large").contains("damaged") && words("none").contains("no model at"), "{:?}", loaded.given_up);
     assert_eq!(answer(&loaded.model, "Hello", 3).len(), 3);
-    assert!(matches!(store.remove(&id("small")).unwrap_err().kind(), ErrorKind::Busy));
+    assert!(matches!(store.remove(&id("small")).unwrap_err().kind(), ErrorKind::Busy { .. }));
     // A closed model reads nothing any more, though somebody still holds it.
     loaded.model.close();
     store.remove(&id("small")).unwrap();

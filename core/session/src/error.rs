@@ -88,7 +88,7 @@ impl Classify for SessionError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::InvalidInput { field, why } => ErrorKind::invalid(*field, why.clone()),
-            Self::Busy => ErrorKind::Busy,
+            Self::Busy => ErrorKind::answering(),
             Self::Closed => ErrorKind::Cancelled,
             Self::EngineFailed { .. } | Self::NoThread(_) => ErrorKind::Internal { report: self.to_string() },
             Self::NoTemplate => ErrorKind::UnsupportedModel { what: self.to_string() },

@@ -34,7 +34,7 @@ pub enum StoreError {
         have: u64,
     },
     /// Another process, or another handle in this one, has the store.
-    #[error("the store at {} is open elsewhere ({by}): close it there first", path.display())]
+    #[error("the store at {} is open elsewhere ({by}): close it there first, or choose another folder", path.display())]
     Locked {
         /// The store.
         path: PathBuf,
@@ -186,19 +186,28 @@ impl From<TransportError> for StoreError {
 impl Classify for StoreError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { source, path, .. } => match source.kind() {
+            Self::Io { doing, source, path } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     let have_bytes = free_near(path);
                     // How much was to be written is not known here, but that it was more than there is.
                     ErrorKind::StorageFull { need_bytes: have_bytes.saturating_add(BLOCK), have_bytes }
                 }
-                io::ErrorKind::NotFound => ErrorKind::ModelNotFound { what: self.to_string() },
+                // A folder that cannot be made is no model.
+                io::ErrorKind::NotFound if !doing.contains("folder") => {
+                    ErrorKind::ModelNotFound { what: self.to_string() }
+                }
                 _ => ErrorKind::invalid("store", self.to_string()),
             },
             Self::Full { need, have, .. } => ErrorKind::StorageFull { need_bytes: *need, have_bytes: *have },
-            Self::Locked { .. } | Self::InUse { .. } => ErrorKind::Busy,
+            Self::Locked { .. } => ErrorKind::Busy { why: self.to_string() },
+            Self::InUse { what } => {
+                ErrorKind::Busy { why: format!("{what} is in use: wait for it, or close what uses it, and try again") }
+            }
             Self::NoStore { .. } => ErrorKind::invalid("store", self.to_string()),
             Self::Fetch(error) => error.kind(),
+            Self::Download { url, source: FetchError::Status { status: 404 | 410 }, .. } => {
+                ErrorKind::ModelNotFound { what: url.clone() }
+            }
             Self::Download { source, .. } => match source.kind() {
                 ErrorKind::Network { retryable, .. } => ErrorKind::Network { retryable, why: self.to_string() },
                 other => other,
@@ -206,8 +215,8 @@ impl Classify for StoreError {
             Self::Address { .. } | Self::Untrusted { .. } => {
                 ErrorKind::Network { retryable: false, why: self.to_string() }
             }
-            Self::Damaged { file, chunk } => ErrorKind::Integrity { file: file.clone(), chunk: *chunk },
-            Self::WrongDigest { want, .. } => ErrorKind::Integrity { file: want.to_string(), chunk: 0 },
+            Self::Damaged { file, chunk } => ErrorKind::Integrity { file: file.clone(), chunk: Some(*chunk) },
+            Self::WrongDigest { want, .. } => ErrorKind::Integrity { file: format!("the file {want}"), chunk: None },
             Self::Key { .. } => ErrorKind::invalid("key", self.to_string()),
             Self::NotFound { what } => ErrorKind::ModelNotFound { what: what.clone() },
             Self::Id(error) => ErrorKind::invalid("id", error.to_string()),

@@ -22,14 +22,14 @@ public enum InklingError: Error, Sendable, Equatable {
     case backendUnavailable(backend: String, reason: String, sentence: String)
     /// What the work used was closed, or the work was cancelled by other means than its task.
     case cancelled(sentence: String)
-    /// The session is already answering.
+    /// What is asked for is in use: a session that answers, a store that is open elsewhere, a model that is loaded.
     case busy(sentence: String)
     /// The disk is full.
     case storageFull(needBytes: Int, haveBytes: Int, sentence: String)
     /// The network failed; `retryable` says whether trying again may help.
     case network(retryable: Bool, sentence: String)
-    /// Stored bytes are not the bytes that were published.
-    case integrity(file: String, chunk: Int, sentence: String)
+    /// Stored bytes are not the bytes that were published; `chunk` is the first that is wrong, if that is known.
+    case integrity(file: String, chunk: Int?, sentence: String)
     /// A value that the caller passed cannot be used; `why` says what would be right.
     case invalidInput(field: String, why: String, sentence: String)
     /// A defect of the engine: please send `report`.
@@ -85,7 +85,7 @@ extension InklingError {
                 .storageFull(needBytes: Int(clamping: need), haveBytes: Int(clamping: have), sentence: sentence)
             case .Network(let retryable, let sentence): .network(retryable: retryable, sentence: sentence)
             case .Integrity(let file, let chunk, let sentence):
-                .integrity(file: file, chunk: Int(clamping: chunk), sentence: sentence)
+                .integrity(file: file, chunk: chunk.map { Int(clamping: $0) }, sentence: sentence)
             case .InvalidInput(let field, let why, let sentence):
                 .invalidInput(field: field, why: why, sentence: sentence)
             case .Internal(let report, let sentence): .internal(report: report, sentence: sentence)

@@ -32,6 +32,7 @@ import Testing
             ),
             (.Network(retryable: true, sentence: "s"), .network(retryable: true, sentence: "s")),
             (.Integrity(file: "a", chunk: 7, sentence: "s"), .integrity(file: "a", chunk: 7, sentence: "s")),
+            (.Integrity(file: "a", chunk: nil, sentence: "s"), .integrity(file: "a", chunk: nil, sentence: "s")),
             (.InvalidInput(field: "a", why: "b", sentence: "s"), .invalidInput(field: "a", why: "b", sentence: "s")),
             (.Internal(report: "a", sentence: "s"), .internal(report: "a", sentence: "s")),
         ]

@@ -229,7 +229,7 @@ fn judge(error: Error, on_trial: bool) -> Failure {
 
 /// Whether a smaller model may do where this one failed.
 fn another_may_do(kind: &ErrorKind) -> bool {
-    !matches!(kind, ErrorKind::Cancelled | ErrorKind::Busy | ErrorKind::InvalidInput { .. })
+    !matches!(kind, ErrorKind::Cancelled | ErrorKind::Busy { .. } | ErrorKind::InvalidInput { .. })
 }
 
 /// Holds the file for as long as the model is loaded, and tells the store when it answers.

@@ -300,6 +300,9 @@ fn unusable(root: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Store
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             StoreError::NoStore { path, why: format!("a file is in its way ({source}): choose a folder") }
         }
+        io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
+            StoreError::NoStore { path, why: format!("it cannot be made ({source}): choose another folder") }
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             StoreError::Full { what: format!("the store at {}", path.display()), need: 1 << 12, have: 0 }
         }

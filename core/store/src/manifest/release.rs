@@ -200,6 +200,9 @@ impl Wire {
     }
 }
 
+/// Characters of a prompt that an error shows.
+const SHOWN: usize = 60;
+
 fn check_document(document: &Document) -> Result<(), String> {
     let no = |why: &str| Err(why.to_owned());
     if document.number == 0 {
@@ -215,12 +218,28 @@ fn check_document(document: &Document) -> Result<(), String> {
     if !document.least_speed.is_finite() || document.least_speed < 0.0 {
         return no("its least speed is no speed");
     }
-    let sound =
-        |golden: &Golden| golden.prompt.len() <= LONGEST_PROMPT && (1..=MOST_TOKENS).contains(&golden.tokens.len());
-    if document.golden.len() > MOST_GOLDEN || !document.golden.iter().all(sound) {
-        return no("it has too many golden prompts, or too long ones, or some without tokens");
+    if document.golden.len() > MOST_GOLDEN {
+        return Err(format!("it has {} golden prompts, at most {MOST_GOLDEN} are possible", document.golden.len()));
     }
+    document.golden.iter().try_for_each(check_golden)?;
     check_files(&document.files)
+}
+
+fn check_golden(golden: &Golden) -> Result<(), String> {
+    let tokens = golden.tokens.len();
+    let why = match golden.prompt.len() {
+        bytes if bytes > LONGEST_PROMPT => format!("has {bytes} bytes, at most {LONGEST_PROMPT} are possible"),
+        _ if tokens == 0 => "has an answer without tokens: choose one that the model answers".to_owned(),
+        _ if tokens > MOST_TOKENS => format!("has an answer of {tokens} tokens, at most {MOST_TOKENS} are possible"),
+        _ => return Ok(()),
+    };
+    Err(format!("its golden prompt {} {why}", shown(&golden.prompt)))
+}
+
+/// The beginning of a prompt, in quotes.
+fn shown(prompt: &str) -> String {
+    let start: String = prompt.chars().take(SHOWN).collect();
+    if start.len() < prompt.len() { format!("{:?}", start + "…") } else { format!("{start:?}") }
 }
 
 fn check_files(files: &[File]) -> Result<(), String> {

@@ -35,7 +35,7 @@ impl Net {
     /// Asks the hub which bytes `file` means now.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for 404, [`StoreError::Download`] for what else a server says or does not,
+    /// [`StoreError::NotFound`] for 404 and 410, [`StoreError::Download`] for what else a server says or does not,
     /// [`StoreError::Invalid`] if it names no SHA-256 of the file.
     pub fn resolve(&self, file: &HubFile, control: &Control) -> Result<Resolved, StoreError> {
         let address = Address::new(file.url(&self.options().hub));
@@ -48,7 +48,7 @@ impl Net {
                 200 | 206 | 301 | 302 | 303 | 307 | 308 => {
                     Ok(Hop { response: without_body(hop.response), link: hop.link })
                 }
-                404 => Err(StoreError::NotFound { what: asked.url.clone() }.into()),
+                404 | 410 => Err(StoreError::NotFound { what: asked.url.clone() }.into()),
                 _ => Err(net.opener().status(&hop, &asked)),
             }
         });
@@ -96,7 +96,7 @@ impl Net {
             let mut hop = net.opener().open(&asked, None, &|_| Vec::new(), &|_| false)?;
             match hop.response.status {
                 200 => {}
-                404 => return Err(StoreError::NotFound { what: hop.link.to_string() }.into()),
+                404 | 410 => return Err(StoreError::NotFound { what: hop.link.to_string() }.into()),
                 _ => return Err(net.opener().status(&hop, &asked)),
             }
             open::check_encoding(&hop.response)?;
@@ -139,7 +139,7 @@ impl Net {
                     })?;
                     Some(last + 1)
                 }
-                404 => return Err(StoreError::NotFound { what: hop.link.to_string() }.into()),
+                404 | 410 => return Err(StoreError::NotFound { what: hop.link.to_string() }.into()),
                 _ => return Err(net.opener().status(&hop, &asked)),
             };
             let announced = hop.response.header("Content-Length").and_then(|text| text.trim().parse::<u64>().ok());

@@ -257,12 +257,27 @@ fn golden(files: &[PublishFile], prompts: &[String]) -> Result<Vec<Golden>, Fail
     }
     let engine = Engine::new(EngineConfig::default().weight_cache(WeightCache::Off))?;
     let model = engine.load(ModelSource::file(&weights.path), LoadOptions::default(), |_| {})?;
-    let answer = |prompt: &String| {
+    let ask = |prompt: &String| {
         let options = GenerationOptions::default().greedy().max_tokens(GOLDEN_TOKENS);
-        let answer = model.complete(CompletionPrompt::Text(prompt.clone()), options)?.collect()?;
+        model.complete(CompletionPrompt::Text(prompt.clone()), options)?.collect()
+    };
+    let answer = |prompt: &String| {
+        let answer = ask(prompt).map_err(|error| about(prompt, error))?;
         Ok(Golden { prompt: prompt.clone(), tokens: answer.stats.tokens })
     };
     prompts.iter().map(answer).collect()
+}
+
+/// What is wrong with a golden prompt names it; anything else is said as it is.
+fn about(prompt: &str, error: Error) -> Failure {
+    let why = match error.kind() {
+        ErrorKind::InvalidInput { why, .. } => why.clone(),
+        ErrorKind::ContextOverflow { .. } => error.to_string(),
+        _ => return error.into(),
+    };
+    let start: String = prompt.chars().take(60).collect();
+    let shown = if start.len() < prompt.len() { start + "…" } else { start };
+    Failure::Engine(ErrorKind::invalid("golden", format!("the prompt {shown:?}: {why}")).into())
 }
 
 /// A key of a name, from a file.
@@ -302,4 +317,23 @@ fn report(as_json: bool, outcomes: &[(&str, Outcome)], mut facts: Value) -> Resu
         return print_json(&facts);
     }
     print(&outcomes.iter().map(|(file, outcome)| format!("{file}: {}\n", words(outcome))).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_that_cannot_be_asked_is_named() {
+        let say = |error: ErrorKind| match about("What is\nthis?", error.into()) {
+            Failure::Engine(error) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let full = ErrorKind::ContextOverflow { limit: 8, used: 9 };
+        assert!(say(full.clone()).starts_with(&format!("golden: the prompt \"What is\\nthis?\": {full}")));
+        let said = say(ErrorKind::invalid("prompt", "it is empty: write something"));
+        assert_eq!(said, "golden: the prompt \"What is\\nthis?\": it is empty: write something");
+        let memory = ErrorKind::OutOfMemory { need_bytes: 2, have_bytes: 1 };
+        assert_eq!(say(memory.clone()), memory.to_string());
+    }
 }

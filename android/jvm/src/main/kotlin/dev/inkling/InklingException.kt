@@ -36,7 +36,7 @@ sealed class InklingException(sentence: String, cause: Throwable? = null) : Exce
      */
     class Cancelled internal constructor(sentence: String = "cancelled") : InklingException(sentence)
 
-    /** The session is already answering. */
+    /** What is asked for is in use: a session that answers, a store that is open elsewhere, a model that is loaded. */
     class Busy internal constructor(sentence: String) : InklingException(sentence)
 
     /** The disk is full. */
@@ -46,8 +46,8 @@ sealed class InklingException(sentence: String, cause: Throwable? = null) : Exce
     /** The network failed. */
     class Network internal constructor(val retryable: Boolean, sentence: String) : InklingException(sentence)
 
-    /** Stored bytes are not the bytes that were published. */
-    class Integrity internal constructor(val file: String, val chunk: Long, sentence: String) :
+    /** Stored bytes are not the bytes that were published; [chunk] is the first that is wrong, if that is known. */
+    class Integrity internal constructor(val file: String, val chunk: Long?, sentence: String) :
         InklingException(sentence)
 
     /** A value that the caller passed cannot be used; [why] says what would be right. */
@@ -112,7 +112,7 @@ internal fun FfiException.translated(): InklingException =
         is FfiException.Busy -> InklingException.Busy(sentence)
         is FfiException.StorageFull -> InklingException.StorageFull(needBytes.toLong(), haveBytes.toLong(), sentence)
         is FfiException.Network -> InklingException.Network(retryable, sentence)
-        is FfiException.Integrity -> InklingException.Integrity(file, chunk.toLong(), sentence)
+        is FfiException.Integrity -> InklingException.Integrity(file, chunk?.toLong(), sentence)
         is FfiException.InvalidInput -> InklingException.InvalidInput(`field`, why, sentence)
         is FfiException.Internal -> InklingException.Internal(report, sentence)
     }
