@@ -886,3 +886,38 @@ fn what_was_refused_goes_when_room_is_needed() {
     install(&store, url(&server, "/m.gguf", &bytes));
     assert!(store.usage().unwrap().objects.iter().all(|object| object.is_used));
 }
+
+#[test]
+fn what_was_given_up_is_told_with_the_next_loan() {
+    let folder = TempDir::new().unwrap();
+    let (root, local, m) = (folder.path().join("store"), folder.path().join("m.gguf"), id("m"));
+    let (one, two) = (gguf(3 * CHUNK, 60), gguf(CHUNK, 61));
+    let (store, source) = (open(&root), Source::file(&local).unwrap());
+    fs::write(&local, &one).unwrap();
+    install(&store, source.clone());
+    for _ in 0..GOOD_ENOUGH {
+        store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap().good().unwrap();
+    }
+    fs::write(&local, &two).unwrap();
+    let mut update = EnsureOptions::default();
+    update.update = true;
+    store.ensure(source, update).unwrap().wait().unwrap();
+    // The new one is damaged, and the old one has to be read again.
+    let object = |bytes: &[u8]| root.join("v1/objects").join(Digest::of(bytes).to_string());
+    let mut broken = two.clone();
+    broken[77] ^= 1;
+    fs::write(object(&two), &broken).unwrap();
+    fs::write(object(&one), &one).unwrap();
+    let cancel = CancelToken::new();
+    let stop = |_, total: u64| {
+        if total == one.len() as u64 {
+            cancel.cancel();
+        }
+    };
+    assert!(matches!(store.lend(&m, &cancel, &stop).unwrap_err(), StoreError::Cancelled));
+    for expected in [vec![2], vec![]] {
+        let lent = store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap();
+        assert_eq!(lent.fell_back.iter().map(|fell| fell.from).collect::<Vec<_>>(), expected);
+        assert_eq!(lent.release.number, 1);
+    }
+}

@@ -92,7 +92,16 @@ impl ModelStore {
                     given_up.push(GivenUp { id: id.clone(), release: None, why: error.to_string() });
                     first.get_or_insert(error);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    first = Some(error);
+                    break;
+                }
+            }
+        }
+        // Nobody is told now: whoever loads one of these models next is.
+        for given_up in given_up {
+            if let Some(release) = given_up.release {
+                self.0.tell_later(&given_up.id, release);
             }
         }
         Err(first.unwrap_or_else(|| ErrorKind::ModelNotFound { what: load.id.to_string() }.into()))

@@ -128,8 +128,28 @@ impl Store {
     /// [`StoreError::NotFound`] if no release can be used; [`StoreError::Damaged`] if the last one is damaged:
     /// [`Store::ensure`] repairs it.
     pub fn lend(&self, id: &ModelId, cancel: &CancelToken, progress: &dyn Fn(u64, u64)) -> Result<Lent, StoreError> {
+        let mut fell_back = self.inner.untold(id);
+        let outcome = self.lend_one(id, cancel, progress, &mut fell_back);
+        if outcome.is_err() {
+            fell_back.into_iter().for_each(|given_up| self.tell_later(id, given_up));
+        }
+        outcome
+    }
+
+    /// A release was given up, and nobody could be told: the next who lends the model is.
+    pub fn tell_later(&self, id: &ModelId, given_up: FellBack) {
+        let mut untold = self.inner.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.entry(id.clone()).or_default().push(given_up);
+    }
+
+    fn lend_one(
+        &self,
+        id: &ModelId,
+        cancel: &CancelToken,
+        progress: &dyn Fn(u64, u64),
+        fell_back: &mut Vec<FellBack>,
+    ) -> Result<Lent, StoreError> {
         let inner = &self.inner;
-        let mut fell_back = Vec::new();
         loop {
             // On a copy: what is verified now is verified before the load is counted, because somebody may lose patience.
             let mut slot = inner.slot(id)?.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
@@ -154,7 +174,7 @@ impl Store {
             let lent = Lent {
                 id: id.clone(),
                 which: choice.which,
-                fell_back: std::mem::take(&mut fell_back),
+                fell_back: fell_back.clone(),
                 files,
                 panels,
                 slot: SlotRef::new(id, &inner.config),
@@ -166,7 +186,6 @@ impl Store {
                 return Ok(lent);
             }
             // The slot changed meanwhile: letting go of it takes the load back.
-            fell_back.clone_from(&lent.fell_back);
         }
     }
 }
@@ -287,6 +306,11 @@ impl Inner {
             }
         })?;
         Ok(given_up)
+    }
+
+    /// What was given up and nobody was told of.
+    fn untold(&self, id: &ModelId) -> Vec<FellBack> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).remove(id).unwrap_or_default()
     }
 
     pub(crate) fn is_suspect(&self, digest: &Digest) -> bool {

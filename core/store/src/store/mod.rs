@@ -23,7 +23,7 @@ mod segments;
 mod slots;
 mod wanted;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -42,7 +42,7 @@ use crate::download::WaitReason;
 use crate::download::{DownloadEvent, Seen};
 use crate::net::Net;
 use crate::net::control::Control;
-use crate::slot::Slot;
+use crate::slot::{FellBack, Slot};
 use crate::{Digest, ModelId, Source, StoreError};
 use jobs::{Job, Jobs};
 
@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     turn: Mutex<()>,
     /// Objects that are known to be damaged.
     suspects: Mutex<BTreeSet<Digest>>,
+    /// Releases that were given up, of which nobody was told yet.
+    untold: Mutex<BTreeMap<ModelId, Vec<FellBack>>>,
 }
 
 /// How long the end of a store waits for its downloads to stop.
@@ -108,8 +110,8 @@ impl Store {
         if let Err(error) = disk.gc(config.clock.unix(), COLLECT_AFTER) {
             tracing::warn!(%error, "what nobody needs could not be removed");
         }
-        let (jobs, turn, suspects) = (Jobs::default(), Mutex::default(), Mutex::default());
-        let inner = Arc::new(Inner { config, disk, net, jobs, turn, suspects });
+        let (jobs, turn, suspects, untold) = (Jobs::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        let inner = Arc::new(Inner { config, disk, net, jobs, turn, suspects, untold });
         slots::opened(&inner);
         let users = Arc::new(Users { inner: Arc::downgrade(&inner), running: Arc::default() });
         Ok(Self { inner, users })
