@@ -1,12 +1,11 @@
 //! Loading models and looking into files.
 
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
 
 use inkling::{CancelToken, Engine, EngineConfig, Model, ModelInfo, ModelSource, WeightCache};
 
-use crate::guard::{guard, guard_poll};
+use crate::guard::guard;
+use crate::work::Work;
 use crate::{FfiConditions, FfiError, FfiLoadOptions, FfiModel, FfiModelInfo, FfiOrigin, FfiSignals};
 
 /// Where packed weights are kept.
@@ -100,95 +99,26 @@ pub(crate) fn start_load(
     progress: Option<Arc<dyn FfiProgress>>,
     load: impl Fn(&CancelToken, &dyn Fn(f32)) -> Result<(Model, Option<FfiOrigin>), FfiError> + Send + 'static,
 ) -> Result<Arc<FfiLoad>, FfiError> {
-    let handle = Arc::new(FfiLoad { cancel: CancelToken::new(), state: Arc::default() });
-    let (state, cancel) = (Arc::clone(&handle.state), handle.cancel.clone());
-    let work = move || {
-        let outcome = guard(|| {
-            let tell = |fraction| {
-                if let Some(progress) = &progress {
-                    progress.loaded(fraction);
-                }
-            };
-            let (model, origin) = load(&cancel, &tell)?;
-            // A load that was cancelled in its last moment was cancelled all the same.
-            if cancel.is_cancelled() {
-                Err(inkling::ErrorKind::Cancelled.into())
-            } else {
-                Ok(FfiModel::new(model, origin))
-            }
-        });
-        // First everything that was borrowed for the load, then the word that it is over.
-        drop((load, progress));
-        state.settle(outcome);
+    let work = move |cancel: &CancelToken, tell: &dyn Fn(f32)| {
+        let (model, origin) = load(cancel, tell)?;
+        Ok(FfiModel::new(model, origin))
     };
-    let thread = std::thread::Builder::new().name("inkling-load".to_owned()).spawn(work);
-    thread.map_err(|error| FfiError::internal(format!("no thread to load on: {error}")))?;
-    Ok(handle)
+    Ok(Arc::new(FfiLoad(Work::start("inkling-load", progress, work)?)))
 }
 
 /// A running load. Dropping it cancels it.
 #[derive(uniffi::Object)]
-pub struct FfiLoad {
-    cancel: CancelToken,
-    state: Arc<LoadState>,
-}
-
-#[derive(Default)]
-struct LoadState(Mutex<Progress>);
-
-#[derive(Default)]
-enum Progress {
-    #[default]
-    Running,
-    Waited(Waker),
-    Done(Result<Arc<FfiModel>, FfiError>),
-    Taken,
-}
-
-impl LoadState {
-    fn lock(&self) -> MutexGuard<'_, Progress> {
-        // Every change under this lock is one assignment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settle(&self, outcome: Result<Arc<FfiModel>, FfiError>) {
-        let before = std::mem::replace(&mut *self.lock(), Progress::Done(outcome));
-        if let Progress::Waited(waker) = before {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, waker: &Waker) -> Poll<Result<Arc<FfiModel>, FfiError>> {
-        let mut state = self.lock();
-        match std::mem::replace(&mut *state, Progress::Taken) {
-            Progress::Done(outcome) => Poll::Ready(outcome),
-            Progress::Taken => Poll::Ready(Err(FfiError::invalid("load", "its model was handed out before"))),
-            Progress::Running | Progress::Waited(_) => {
-                *state = Progress::Waited(waker.clone());
-                Poll::Pending
-            }
-        }
-    }
-}
+pub struct FfiLoad(Work<Arc<FfiModel>>);
 
 #[uniffi::export]
 impl FfiLoad {
     /// Waits for the model, which is handed out once. One caller may wait at a time.
     pub async fn finish(&self) -> Result<Arc<FfiModel>, FfiError> {
-        poll_fn(|context| guard_poll(|| self.state.poll(context.waker()))).await
+        self.0.finish().await
     }
 
     /// Asks the load to stop; it ends with `Cancelled` soon. Returns at once.
     pub fn cancel(&self) -> Result<(), FfiError> {
-        guard(|| {
-            self.cancel.cancel();
-            Ok(())
-        })
-    }
-}
-
-impl Drop for FfiLoad {
-    fn drop(&mut self) {
-        self.cancel.cancel();
+        self.0.cancel()
     }
 }

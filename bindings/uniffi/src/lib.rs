@@ -39,6 +39,7 @@ pub mod signals;
 pub mod store;
 pub mod stream;
 pub mod transport;
+mod work;
 
 pub use engine::{FfiEngine, FfiEngineConfig, FfiLoad, FfiProgress, FfiWeightCache};
 pub use error::FfiError;
@@ -54,7 +55,7 @@ pub use signals::{
 pub use store::{
     FfiCatalog, FfiDamaged, FfiDownload, FfiDownloadEvent, FfiEnsureOptions, FfiFit, FfiGivenUp, FfiInstalled,
     FfiKeyProvider, FfiOrigin, FfiPart, FfiSegments, FfiStore, FfiStoreOptions, FfiStoreServices, FfiStoreUsage,
-    FfiVerified, FfiWait,
+    FfiVerified, FfiVerify, FfiWait,
 };
 pub use stream::FfiStream;
 pub use transport::{FfiBody, FfiHeader, FfiRequest, FfiResponse, FfiTransport, FfiTransportError, fetch_piece};

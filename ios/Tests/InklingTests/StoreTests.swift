@@ -202,6 +202,27 @@ func patiently<Result>(_ work: () async throws -> Result) async throws -> Result
         #expect(model.origin?.givenUp[0].release == nil)
     }
 
+    @Test func aVerificationIsStoppedWithItsTask() async throws {
+        let server = try ChaosServer(Scratch.demo)
+        let store = try store()
+        try await store.ensure(try server.source(Scratch.demo)).wait()
+        let (started, start) = AsyncStream.makeStream(of: Void.self)
+        let (parts, gate) = (Locked(0), DispatchSemaphore(value: 0))
+        let task = Task {
+            try await store.verify("model") { _ in
+                parts.with { $0 += 1 }
+                start.yield()
+                gate.wait()
+            }
+        }
+        for await _ in started { break }
+        task.cancel()
+        gate.signal()
+        await #expect(throws: CancellationError.self) { _ = try await task.value }
+        #expect(parts.with { $0 } == 1)
+        #expect(try await store.verify("model").isSound)
+    }
+
     /// Lets one chunk through and no more, until the server is cleared: however slow this machine is, the download is in
     /// the middle.
     func stall(_ server: ChaosServer) async throws {

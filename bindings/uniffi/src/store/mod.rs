@@ -4,23 +4,26 @@
 //! |---|---|
 //! | `options` | what a store is made of, and what the platform brings |
 //! | `download` | [`FfiDownload`]: a download, pulled by its watcher |
+//! | `verify` | [`FfiVerify`]: a verification that can be cancelled |
 //! | `facts` | records: what is installed, what fits, what is used |
 
 mod download;
 mod facts;
 mod options;
+mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use inkling::ErrorKind;
 use inkling::store::{EnsureOptions, ModelId, ModelStore, NetworkPolicy, Source, StoreLoad};
-use inkling::{CancelToken, ErrorKind};
 
 pub use download::{FfiDownload, FfiDownloadEvent, FfiWait};
 pub use facts::{
     FfiDamaged, FfiFit, FfiGivenUp, FfiInstalled, FfiOrigin, FfiPart, FfiSegments, FfiStoreUsage, FfiVerified,
 };
 pub use options::{FfiCatalog, FfiEnsureOptions, FfiKeyProvider, FfiStoreOptions, FfiStoreServices};
+pub use verify::FfiVerify;
 
 use crate::engine::start_load;
 use crate::guard::guard;
@@ -96,16 +99,15 @@ impl FfiStore {
         guard(|| Ok(self.0.list()?.into_iter().map(FfiInstalled::from).collect()))
     }
 
-    /// Reads every byte of a model's files and compares them with their digests. Blocks; `progress` hears the part done
-    /// and stops it by throwing.
-    pub fn verify(&self, id: String, progress: Option<Arc<dyn FfiProgress>>) -> Result<FfiVerified, FfiError> {
+    /// Begins to read every byte of a model's files, on a thread of its own, and to compare them with their digests.
+    /// `progress` hears the part done.
+    pub fn verify(&self, id: String, progress: Option<Arc<dyn FfiProgress>>) -> Result<Arc<FfiVerify>, FfiError> {
         guard(|| {
-            let verified = self.0.verify(&self::id(&id)?, &CancelToken::new(), |done, total| {
-                if let Some(progress) = &progress {
-                    progress.loaded((done as f64 / total.max(1) as f64) as f32);
-                }
-            })?;
-            Ok(verified.into())
+            let (id, store) = (self::id(&id)?, self.0.clone());
+            FfiVerify::start(progress, move |cancel, tell| {
+                let part = |done: u64, total: u64| tell((done as f64 / total.max(1) as f64) as f32);
+                Ok(store.verify(&id, cancel, part)?.into())
+            })
         })
     }
 

@@ -82,13 +82,20 @@ public final class InklingStore: Sendable {
     /// Reads every byte of a model's files and compares them with their digests. ``ensure(_:options:)`` repairs what is
     /// damaged.
     ///
-    /// `onProgress` hears the part done, 0 to 1, on the thread that reads, which waits for it. Cancelling the task does
-    /// not stop it.
+    /// `onProgress` hears the part done, 0 to 1, on the thread that reads, which waits for it. Cancelling the task
+    /// stops it.
     public func verify(
         _ id: String, onProgress: (@Sendable (Double) -> Void)? = nil
     ) async throws -> StoreVerification {
-        try await working { store in
-            try StoreVerification(store.verify(id: id, progress: onProgress.map(Progress.init)))
+        let verification = try await working { try $0.verify(id: id, progress: onProgress.map(Progress.init)) }
+        return try await withTaskCancellationHandler {
+            let found = try await waiting { try await verification.finish() }
+            // It may have ended a moment before it was cancelled.
+            try Task.checkCancellation()
+            return StoreVerification(found)
+        } onCancel: {
+            // It fails only by a panic of the engine, which `finish` will report.
+            try? verification.cancel()
         }
     }
 

@@ -5,6 +5,7 @@ import dev.inkling.ffi.FfiStore
 import java.io.File
 import java.time.Duration
 import java.util.concurrent.CancellationException
+import java.util.concurrent.atomic.AtomicReference
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
@@ -75,26 +76,29 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
      */
     suspend fun verify(id: String, onProgress: (Float) -> Unit = {}): StoreVerification {
         val job = currentCoroutineContext().job
-        var thrown: Throwable? = null
+        val thrown = AtomicReference<Throwable>()
         val progress = object : FfiProgress {
             override fun loaded(fraction: Float) {
+                // One that was cancelled is about to stop, and has nobody to tell.
+                if (thrown.get() != null || !job.isActive) return
                 try {
-                    if (!job.isActive) throw CancellationException()
                     if (closed) throw InklingException.Cancelled("it was closed")
                     onProgress(fraction)
                 } catch (error: Throwable) {
-                    thrown = error
+                    thrown.set(error)
                     // The engine takes it as a reason to stop.
                     throw error
                 }
             }
         }
-        return working {
-            try {
-                ffi.verify(id.whole("id"), progress).verification()
-            } catch (error: Exception) {
-                throw thrown ?: error
-            }
+        val verification = calling { ffi.verify(id.whole("id"), progress) }
+        return try {
+            calling { verification.finish() }.verification()
+        } catch (error: InklingException) {
+            throw thrown.get() ?: error
+        } finally {
+            // Stops it, if it still runs.
+            verification.close()
         }
     }
 

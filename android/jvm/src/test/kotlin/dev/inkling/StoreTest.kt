@@ -4,7 +4,9 @@ import java.io.File
 import java.io.RandomAccessFile
 import java.nio.file.Path
 import java.time.Duration
+import java.util.concurrent.CountDownLatch
 import java.util.concurrent.atomic.AtomicReference
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
@@ -249,6 +251,26 @@ class StoreTest {
         store.load("tiny").use { it.answers() }
         val mine = runCatching { store.verify("tiny") { throw ArithmeticException("mine") } }.exceptionOrNull()
         assertTrue(mine is ArithmeticException && mine.message == "mine", "$mine")
+    }
+
+    @Test
+    fun `a verification that nobody waits for any more holds nobody up`() = store { store ->
+        store.ensure(served()).await()
+        val (started, gate) = CompletableDeferred<Unit>() to CountDownLatch(1)
+        var parts = 0
+        val check = async(Dispatchers.Default) {
+            store.verify("tiny") {
+                parts++
+                started.complete(Unit)
+                gate.await()
+            }
+        }
+        started.await()
+        // The engine's thread still waits in the callback.
+        check.cancelAndJoin()
+        gate.countDown()
+        assertTrue(store.verify("tiny").isSound)
+        assertEquals(1, parts)
     }
 
     @Test
