@@ -1,0 +1,177 @@
+//! Releases of several files: what is optional, what is shared, and what goes while somebody needs it.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod kit;
+#[path = "support/model.rs"]
+mod model;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use inkling_base::CancelToken;
+use inkling_store::http::HttpTransport;
+use inkling_store::publish::{Publication, PublishFile, Roles, init, publish};
+use inkling_store::store::{EnsureOptions, Store, StoreConfig, TrustedCatalog};
+use inkling_store::{CHUNK, Digest, Download, DownloadEvent, ModelId, Role, Source, StoreError};
+use inkling_store_chaos::server::Server;
+use kit::{DAY, key, ring};
+use model::gguf;
+use tempfile::TempDir;
+
+const TEMPLATE: &[u8] = b"{{ messages }}";
+
+/// A publisher, its server, and a device.
+struct World {
+    published: TempDir,
+    sources: TempDir,
+    server: Server,
+    store: Store,
+    _device: TempDir,
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn id(text: &str) -> ModelId {
+    text.parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let [published, sources, device] = [(); 3].map(|()| TempDir::new().unwrap());
+        let roles = Roles { release: ring(&[1], 1), rollout: None, expires: now() + 1000 * DAY };
+        init(published.path(), &roles, &[key(1)]).unwrap();
+        let server = Server::of_folder(published.path(), 0).unwrap();
+        let mut config = StoreConfig::new(device.path());
+        config.transport = Arc::new(HttpTransport::default());
+        config.net.backoff = Duration::from_millis(2);
+        config.net.damaged_attempts = 1;
+        config.keep_free = 0;
+        let root = fs::read(published.path().join("root.json")).unwrap();
+        config.catalogs = vec![TrustedCatalog { url: server.url("/catalog.json"), root }];
+        let store = Store::open(config).unwrap();
+        Self { published, sources, server, store, _device: device }
+    }
+
+    /// A release of weights and a template.
+    fn publish(&self, model: &str, number: u64, weights: &[u8], template: &[u8], required: bool) {
+        let file = |role, name: &str, bytes: &[u8], required| {
+            let path = self.sources.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            PublishFile { role, path, required }
+        };
+        publish(&Publication {
+            folder: self.published.path(),
+            model: id(model),
+            number,
+            files: vec![
+                file(Role::Weights, "weights.gguf", weights, true),
+                file(Role::Template, "chat.jinja", template, required),
+            ],
+            floor: 0,
+            ram_min: 0,
+            sdk_min: String::new(),
+            golden: Vec::new(),
+            least_speed: 0.0,
+            seal: None,
+            keys: &[key(1)],
+            basis_points: 10_000,
+            catalog_expires: now() + 90 * DAY,
+            rollout_expires: now() + 90 * DAY,
+            now: now(),
+        })
+        .unwrap();
+    }
+
+    fn served(&self, bytes: &[u8]) -> PathBuf {
+        self.published.path().join("files").join(Digest::of(bytes).to_string())
+    }
+
+    fn begin(&self, model: &str, update: bool) -> Download {
+        let mut options = EnsureOptions::default();
+        options.update = update;
+        self.store.ensure(Source::catalog(&self.server.url("/catalog.json"), id(model)).unwrap(), options).unwrap()
+    }
+
+    fn ensure(&self, model: &str) -> Result<ModelId, StoreError> {
+        self.begin(model, false).wait()
+    }
+
+    /// What a file of the model holds, if there is one.
+    fn read(&self, model: &str, role: Role) -> Option<Vec<u8>> {
+        let lent = self.store.lend(&id(model), &CancelToken::new(), &|_, _| {}).unwrap();
+        lent.file(role).map(|(_, path): (_, &Path)| fs::read(path).unwrap())
+    }
+}
+
+#[test]
+fn what_is_optional_may_be_missing_or_wrong() {
+    let (world, weights) = (World::new(), gguf(2 * CHUNK, 1));
+    world.publish("m", 1, &weights, TEMPLATE, false);
+    for wrong in [None, Some(&b"{{ nonsense }}"[..])] {
+        match wrong {
+            None => fs::remove_file(world.served(TEMPLATE)).unwrap(),
+            Some(bytes) => fs::write(world.served(TEMPLATE), bytes).unwrap(),
+        }
+        world.ensure("m").unwrap();
+        assert_eq!(world.read("m", Role::Weights), Some(weights.clone()));
+        assert_eq!(world.read("m", Role::Template), None);
+        assert!(world.store.list().unwrap()[0].complete);
+        // Nobody is asked again by itself; who wants the latest gets it as soon as it is there.
+        let before = world.server.total().requests;
+        world.ensure("m").unwrap();
+        assert_eq!(world.server.total().requests, before);
+        fs::write(world.served(TEMPLATE), TEMPLATE).unwrap();
+        let fetched = world.server.total().bytes;
+        world.begin("m", true).wait().unwrap();
+        assert_eq!(world.read("m", Role::Template).as_deref(), Some(TEMPLATE));
+        assert!(world.server.total().bytes - fetched < CHUNK);
+        world.store.remove(&id("m")).unwrap();
+        assert_eq!(world.store.usage().unwrap().total, 0);
+    }
+}
+
+#[test]
+fn without_what_is_required_nothing_is_installed() {
+    let (world, weights) = (World::new(), gguf(2 * CHUNK, 2));
+    world.publish("m", 1, &weights, TEMPLATE, true);
+    fs::remove_file(world.served(TEMPLATE)).unwrap();
+    world.ensure("m").unwrap_err();
+    assert!(world.store.list().unwrap().is_empty());
+    fs::write(world.served(TEMPLATE), TEMPLATE).unwrap();
+    let fetched = world.server.total().bytes;
+    world.ensure("m").unwrap();
+    assert!(world.server.total().bytes - fetched < CHUNK);
+    assert_eq!(world.read("m", Role::Template).as_deref(), Some(TEMPLATE));
+}
+
+#[test]
+fn a_required_file_that_goes_with_another_model_comes_again() {
+    let (world, one, two) = (World::new(), gguf(CHUNK, 3), gguf(6 * CHUNK, 4));
+    world.publish("one", 1, &one, TEMPLATE, true);
+    world.publish("two", 1, &two, TEMPLATE, true);
+    world.ensure("one").unwrap();
+    world.server.throttle(1 << 20);
+    let mut download = world.begin("two", false);
+    while !matches!(download.next().unwrap(), Some(DownloadEvent::Downloading(t)) if t.bytes >= 2 * CHUNK) {}
+    // It was there when the download began, so it was not asked for.
+    world.store.remove(&id("one")).unwrap();
+    let template = format!("{}", Digest::of(TEMPLATE));
+    assert!(!world.store.usage().unwrap().objects.iter().any(|object| object.digest.to_string() == template));
+    world.server.throttle(0);
+    download.wait().unwrap();
+    assert_eq!(world.read("two", Role::Weights), Some(two));
+    assert_eq!(world.read("two", Role::Template).as_deref(), Some(TEMPLATE));
+}
+
+#[test]
+fn a_file_that_a_release_has_twice_is_fetched_once() {
+    let (world, weights) = (World::new(), gguf(CHUNK, 5));
+    // A draft model that is the model itself: odd, and no reason to wait for oneself.
+    world.publish("m", 1, &weights, &weights, true);
+    world.ensure("m").unwrap();
+    assert_eq!(world.read("m", Role::Template), Some(weights));
+}
