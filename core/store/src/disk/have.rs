@@ -47,15 +47,21 @@ impl Have {
         Pair::new(folder, "have", "")
     }
 
-    /// The record; what cannot be read is not there.
+    /// The record, of a file that nobody else puts together meanwhile; what cannot be read is not there.
     pub(super) fn read(vfs: &dyn Vfs, folder: &Path) -> Option<Self> {
-        let decode = |bytes: &[u8]| {
-            Self::from_bytes(bytes).map(|have| (have.generation, have)).ok_or_else(|| "it is damaged".to_owned())
-        };
-        match records::read(vfs, &Self::pair(folder), HAVE.largest_file(), decode) {
+        match records::read(vfs, &Self::pair(folder), HAVE.largest_file(), Self::decode) {
             Ok(Found::Sound(have)) => Some(have),
             _ => None,
         }
+    }
+
+    /// As [`Have::read`], also while somebody puts the file together.
+    pub(super) fn peek(vfs: &dyn Vfs, folder: &Path) -> Option<Self> {
+        records::peek(vfs, &Self::pair(folder), HAVE.largest_file(), Self::decode)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<(u64, Self), String> {
+        Self::from_bytes(bytes).map(|have| (have.generation, have)).ok_or_else(|| "it is damaged".to_owned())
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {

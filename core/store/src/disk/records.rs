@@ -29,13 +29,49 @@ pub(super) enum Found<T> {
     Sound(T),
 }
 
-/// Reads a record. `decode` gives it with its generation, or why it is none.
+/// The best copy: its record, its bytes, and which copies are another one or none.
+type Best<T> = (T, Vec<u8>, [bool; 2]);
+
+/// Reads a record, and writes a copy again that is not the latest. `decode` gives it with its generation, or why it is
+/// none. Nobody else may write or remove it meanwhile.
 pub(super) fn read<T>(
     vfs: &dyn Vfs,
     pair: &Pair,
     largest: u64,
     decode: impl Fn(&[u8]) -> Result<(u64, T), String>,
 ) -> Result<Found<T>, StoreError> {
+    Ok(match best(vfs, pair, largest, decode)? {
+        Found::Sound((record, bytes, stale)) => {
+            for (path, _) in pair.0.iter().zip(stale).filter(|(_, stale)| *stale) {
+                // The other copy is sound, so this may fail, as on a full disk.
+                let _ = write_whole(vfs, path, &bytes);
+            }
+            Found::Sound(record)
+        }
+        Found::Missing => Found::Missing,
+        Found::Damaged => Found::Damaged,
+    })
+}
+
+/// As [`read`], changing nothing, so that others may write it meanwhile: each copy is always the old or the new one.
+pub(super) fn peek<T>(
+    vfs: &dyn Vfs,
+    pair: &Pair,
+    largest: u64,
+    decode: impl Fn(&[u8]) -> Result<(u64, T), String>,
+) -> Option<T> {
+    match best(vfs, pair, largest, decode) {
+        Ok(Found::Sound((record, ..))) => Some(record),
+        _ => None,
+    }
+}
+
+fn best<T>(
+    vfs: &dyn Vfs,
+    pair: &Pair,
+    largest: u64,
+    decode: impl Fn(&[u8]) -> Result<(u64, T), String>,
+) -> Result<Found<Best<T>>, StoreError> {
     let mut best: Option<(u64, T, Vec<u8>)> = None;
     let (mut damage, mut failure) = (None, None);
     let mut generations = [None; 2];
@@ -56,13 +92,8 @@ pub(super) fn read<T>(
     }
     match (best, damage, failure) {
         (Some((number, record, bytes)), ..) => {
-            for (path, generation) in pair.0.iter().zip(generations) {
-                if generation != Some(number) {
-                    // The other copy is sound, so this may fail, as on a full disk.
-                    let _ = write_whole(vfs, path, &bytes);
-                }
-            }
-            Ok(Found::Sound(record))
+            let stale = generations.map(|generation| generation != Some(number));
+            Ok(Found::Sound((record, bytes, stale)))
         }
         (None, _, Some(failure)) => Err(failure),
         (None, Some(_), None) => Ok(Found::Damaged),
@@ -186,14 +217,17 @@ impl Disk {
     /// All slots that can be read, by id; those whose copies are both damaged are left out (see
     /// [`Disk::damaged_slots`]).
     pub fn slots(&self) -> Result<Vec<Slot>, StoreError> {
+        let _names = lock(&self.inner.names);
         Ok(self.read_slots()?.0)
     }
 
     /// Models whose slots cannot be read: nothing is collected while there is one, because nobody knows what it needs.
     pub fn damaged_slots(&self) -> Result<Vec<ModelId>, StoreError> {
+        let _names = lock(&self.inner.names);
         Ok(self.read_slots()?.1)
     }
 
+    /// All slots, and those that cannot be read, while nobody else changes names: a copy that is lost is written again.
     pub(super) fn read_slots(&self) -> Result<(Vec<Slot>, Vec<ModelId>), StoreError> {
         let (mut slots, mut damaged) = (Vec::new(), Vec::new());
         for id in self.slot_ids()? {
@@ -215,6 +249,11 @@ impl Disk {
     /// # Errors
     /// [`StoreError::Damaged`] if both copies are.
     pub fn slot(&self, id: &ModelId) -> Result<Option<Slot>, StoreError> {
+        let _names = lock(&self.inner.names);
+        self.slot_locked(id)
+    }
+
+    fn slot_locked(&self, id: &ModelId) -> Result<Option<Slot>, StoreError> {
         match self.find_slot(id)? {
             Found::Sound(slot) => Ok(Some(slot)),
             Found::Missing => Ok(None),
@@ -262,7 +301,7 @@ impl Disk {
         change: impl FnOnce(&mut Slot) -> Result<T, StoreError>,
     ) -> Result<(Slot, T), StoreError> {
         let _names = lock(&self.inner.names);
-        let before = self.slot(id)?;
+        let before = self.slot_locked(id)?;
         let mut slot = before.clone().unwrap_or_else(|| Slot::new(id.clone(), ""));
         let value = change(&mut slot);
         if before.as_ref() != Some(&slot) && (value.is_ok() || before.is_some()) {
@@ -294,6 +333,7 @@ impl Disk {
     /// # Errors
     /// [`StoreError::Damaged`] if both copies are: the caller decides what it may start from.
     pub fn state(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let _names = lock(&self.inner.names);
         Ok(self.find_state(name)?.map(|(_, bytes)| bytes))
     }
 

@@ -231,7 +231,7 @@ impl Disk {
         let plan = read_whole(&*self.inner.vfs, &folder.join("plan"), PLAN.largest_file()).ok().flatten();
         let plan = plan.and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok());
         let Some(plan) = plan else { return 0 };
-        match Have::read(&*self.inner.vfs, &folder) {
+        match Have::peek(&*self.inner.vfs, &folder) {
             Some(have) if have.plan == plan_bytes(&plan).1 && have.bits.len() == plan.chunks.len() => {
                 let here = have.bits.iter().enumerate().filter(|(_, here)| **here);
                 here.map(|(index, _)| plan.chunks.range(index).1).sum()
