@@ -229,7 +229,7 @@ impl Disk {
 
 impl Inner {
     pub(super) fn open_object(&self, path: &Path) -> Result<Box<dyn VfsFile>, StoreError> {
-        self.vfs.open(path, Open::Read).map_err(StoreError::io("opening", path))
+        self.vfs.open(path, Open::Read).map_err(gone("opening", path))
     }
 
     /// A chunk table; `None` if it is lost or damaged. A file of another size than the
@@ -247,7 +247,7 @@ impl Inner {
     }
 
     fn mark_of(&self, path: &Path) -> Result<Mark, StoreError> {
-        let stat = self.vfs.stat(path).map_err(StoreError::io("looking at", path))?;
+        let stat = self.vfs.stat(path).map_err(gone("looking at", path))?;
         // Nanoseconds fit until the year 2554.
         Ok(Mark { inode: stat.inode, size: stat.len, modified: stat.modified.as_nanos() as u64 })
     }
@@ -263,6 +263,15 @@ impl Inner {
             Ok(file) => !file.try_lock(false).unwrap_or(false),
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         }
+    }
+}
+
+/// For `map_err`: an object that somebody removed a moment ago is not there.
+fn gone(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NotFound { what: path.display().to_string() },
+        _ => StoreError::io(doing, &path)(error),
     }
 }
 

@@ -83,7 +83,14 @@ impl Store {
                 continue;
             }
             let before = verified.bytes;
-            let bad = inner.disk.verify(&file.sha256, cancel, &mut |done, _| progress(before + done, total))?;
+            let bad = match inner.disk.verify(&file.sha256, cancel, &mut |done, _| progress(before + done, total)) {
+                // Somebody removed it in between.
+                Err(StoreError::NotFound { .. }) => {
+                    verified.damaged.push((file.name.clone(), Vec::new()));
+                    continue;
+                }
+                other => other?,
+            };
             verified.bytes += file.size;
             if bad.is_empty() {
                 inner.clear_suspicion(&file.sha256);
