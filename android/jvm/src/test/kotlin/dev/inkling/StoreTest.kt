@@ -126,9 +126,10 @@ class StoreTest {
     fun `what cannot be had is an error that says so`() = store { store ->
         val source = served()
         val gone = StoreSource.url(server.url("/gone.gguf"), sha256(Demo.file), size)
-        assertTrue(!fails<InklingException.Network> { store.ensure(gone).await() }.retryable)
+        assertEquals(server.url("/gone.gguf"), fails<InklingException.ModelNotFound> { store.ensure(gone).await() }.what)
         val other = StoreSource.url(server.url("/tiny.gguf"), "0".repeat(64), size)
-        fails<InklingException> { store.ensure(other, EnsureOptions(id = "other")).await() }
+        val wrong = fails<InklingException.Integrity> { store.ensure(other, EnsureOptions(id = "other")).await() }
+        assertNull(wrong.chunk)
         assertEquals(emptyList<Any>(), store.list())
         assertEquals("tiny", store.ensure(source).await())
     }
