@@ -222,3 +222,27 @@ fn who_is_paused_leaves_its_files_to_others() {
     assert_eq!(twins.server.total().bytes, before);
     assert_eq!(lent_bytes(&twins.store, &id("one")), twins.bytes);
 }
+
+#[test]
+fn who_has_the_file_here_waits_for_no_network() {
+    let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(8 * CHUNK, 56));
+    server.add("/one.gguf", bytes.clone());
+    server.throttle(1 << 20);
+    let switch = Arc::new(Switch::default());
+    let mut config = config(&folder.path().join("store"));
+    config.signals = switch.clone();
+    let store = Store::open(config).unwrap();
+    let mut first = store.ensure(url(&server, "/one.gguf", &bytes), EnsureOptions::default()).unwrap();
+    while !matches!(first.next().unwrap(), Some(DownloadEvent::Downloading(t)) if t.bytes >= 2 * CHUNK) {}
+    switch.offline.store(true, Ordering::Relaxed);
+    store.network_changed();
+    until_waiting(&first, &WaitReason::NoNetwork);
+    let local = folder.path().join("two.gguf");
+    fs::write(&local, &bytes).unwrap();
+    assert_eq!(install(&store, Source::file(&local).unwrap()), id("two"));
+    assert!(!first.has_ended());
+    switch.offline.store(false, Ordering::Relaxed);
+    store.network_changed();
+    first.wait().unwrap();
+    assert_eq!(lent_bytes(&store, &id("one")), bytes);
+}

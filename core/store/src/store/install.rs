@@ -214,9 +214,7 @@ impl Inner {
             }
             if pause >= LONG {
                 job.board.tell(DownloadEvent::Waiting(WaitReason::Queued));
-                if job.control.blocked().is_none() {
-                    self.jobs.take_over(job, digest);
-                }
+                self.jobs.take_over(job, digest);
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONG);

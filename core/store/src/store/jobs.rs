@@ -215,15 +215,21 @@ impl Jobs {
     }
 
     /// Asks whoever holds this file and cannot go on (paused, or by the network, or because others come first) to leave
-    /// it to `job`.
+    /// it to `job`, if that can.
     pub(crate) fn take_over(&self, job: &Job, file: &Digest) {
-        let others = self.others(job).into_iter();
-        let holds = |other: &Arc<Job>| other.holds.load(Ordering::Acquire) && other.wanted().contains(file);
-        // Not under the lock: whether it can go on is asked of the list, too.
-        others
-            .filter(holds)
-            .filter(|other| other.control.blocked().is_some())
-            .for_each(|other| other.control.stand_aside());
+        // What is on this machine needs no network, and is copied in one go.
+        let is_local = |job: &Job| matches!(job.source, Source::File(_));
+        let is_stuck = if is_local(job) { job.control.is_paused() } else { job.control.blocked().is_some() };
+        if is_stuck {
+            return;
+        }
+        // Not under the lock: whether one can go on is asked of the list, too.
+        for other in self.others(job) {
+            let holds = other.holds.load(Ordering::Acquire) && other.wanted().contains(file);
+            if holds && !is_local(&other) && other.control.blocked().is_some() {
+                other.control.stand_aside();
+            }
+        }
     }
 
     /// Which networks a job may use.
