@@ -46,12 +46,16 @@ impl Transport for Hub {
 }
 
 fn parts(to: Option<&'static str>) -> Result<Vec<Part>, StoreError> {
+    parts_with(to, Some("secret"))
+}
+
+fn parts_with(to: Option<&'static str>, token: Option<&str>) -> Result<Vec<Part>, StoreError> {
     let folder = TempDir::new().unwrap();
     let hub = Arc::new(Hub { to, asked: Mutex::default() });
     let mut config = StoreConfig::new(folder.path());
     (config.transport, config.keep_free) = (hub.clone(), 0);
     config.net.hub = "https://hub.example".to_owned();
-    config.net.token = Some("secret".to_owned());
+    config.net.token = token.map(str::to_owned);
     config.net.hub_domains = vec!["cdn.example".to_owned()];
     let segments =
         Store::open(config).unwrap().segments("o/r/m.gguf".parse().unwrap(), &EnsureOptions::default(), CHUNK);
@@ -88,4 +92,11 @@ fn a_hub_that_serves_by_itself_hears_its_own_token() {
 fn a_hub_that_leads_elsewhere_is_not_followed() {
     let error = parts(Some("https://evil.example/blob")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Network { retryable: false, .. }), "{error}");
+}
+
+#[test]
+fn where_nothing_is_secret_nobody_is_asked() {
+    for part in parts_with(Some("https://eu.cdn.example/blob?sign=1"), None).unwrap() {
+        assert_eq!((part.request.url.as_str(), header(&part, "Authorization")), (HUB, None));
+    }
 }

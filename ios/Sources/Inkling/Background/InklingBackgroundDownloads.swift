@@ -30,7 +30,8 @@ public enum BackgroundDownloadEvent: Sendable {
 /// fetched again.
 ///
 /// The system follows redirects by itself in the background. The store's rules for them hold for what the app fetches while
-/// it runs; here the digests say what is taken.
+/// it runs; here the digests say what is taken. Where the hub's token would go along, the redirects are followed before the
+/// system is asked, so that it reaches no other host.
 ///
 /// On Linux there are no such sessions: there it is an ordinary one, which ends with the process.
 public final class InklingBackgroundDownloads: Sendable {
