@@ -149,8 +149,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Follows a download to its end, or stops it.
+    /// Follows a download to its end, or stops it, or lets it go on by itself.
     fn follow(&mut self, mut download: Download, id: &ModelId) -> Result<(), StoreError> {
+        if self.random.chance(12) {
+            say(&format!("left {id}"));
+            return Ok(());
+        }
         loop {
             let event = match download.next_timeout(Duration::from_millis(5)) {
                 None => {

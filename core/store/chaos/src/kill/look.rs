@@ -246,7 +246,7 @@ pub fn again(
     let id = known.id.as_str();
     let ready = words.iter().filter(|line| line.strip_prefix("ready ") == Some(id)).count();
     let gone = words.iter().any(|line| line.starts_with("begin gc") || line.starts_with("begin remove"));
-    let gone = gone || words.contains(&format!("dropped {file}"));
+    let gone = gone || words.contains(&format!("dropped {file}")) || words.contains(&format!("left {id}"));
     let is_there = after.installed.contains(file);
     let none = Vec::new();
     let (was, is) = (before.safe.get(file).unwrap_or(&none), after.safe.get(file).unwrap_or(&none));

@@ -52,7 +52,10 @@ fn began(words: &[String], at: usize, calls: &[&str], id: Option<&str>) -> bool 
 /// What was said to be done is done, if nothing began since then that may undo it.
 pub fn confirmed(words: &[String], seen: &Seen, models: &Models) -> Result<(), String> {
     let slot = |id: &str| seen.slots.get(id);
+    // Downloads that go on by themselves may change and take anything.
+    let left = words.iter().any(|line| line.starts_with("left "));
     if let Some((at, id)) = last(words, "ready ")
+        && !left
         && !began(words, at, &["ensure", "update", "gc", "remove", "lend"], None)
     {
         let slot = slot(id).ok_or_else(|| format!("{id} was ready and has no slot"))?;
@@ -71,6 +74,7 @@ pub fn confirmed(words: &[String], seen: &Seen, models: &Models) -> Result<(), S
     }
     if let Some((at, rolled)) = last(words, "rolled ")
         && let Some((id, number)) = rolled.split_once(' ')
+        && !left
         && !began(words, at, &["ensure", "update", "lend", "rollback", "remove"], None)
         && slot(id).and_then(chosen).map(|number| number.to_string()) != Some(number.to_owned())
     {
