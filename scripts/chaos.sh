@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the store must survive, at length: KILLS processes that are killed while they install, update, load, evict and
-# collect models from a local server, and LOSSES losses of power on simulated disks. Prints counts and seeds; the same SEED
-# does the same again, as far as time allows.
+# What the store must survive, at length: KILLS processes that are killed while they install, update from a signed catalogue,
+# load, repair, evict and collect models from a local server, and LOSSES losses of power on simulated disks. Prints counts
+# and seeds; the same SEED does the same again, as far as time allows. A long run that hit no kill in one of the phases fails.
 source "$(dirname "$0")/prepare.sh"
 
 cargo build --quiet --release -p inkling-store-chaos --bin chaos
