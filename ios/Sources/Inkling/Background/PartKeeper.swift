@@ -13,7 +13,8 @@ final class PartKeeper: PartListener {
     private struct State {
         /// On their way, with the bytes that have come of each.
         var parts: [BackgroundPart.Key: (part: BackgroundPart, bytes: Int)] = [:]
-        /// Ended while it was not yet known which are on their way.
+        /// How many are asking the session what is on its way, and what has ended meanwhile: the answer may be older.
+        var looking = 0
         var ended: Set<BackgroundPart.Key> = []
         /// How many are asking the store what is missing, and what came meanwhile: the store may not know of that.
         var asking = 0
@@ -50,10 +51,17 @@ final class PartKeeper: PartListener {
     /// Listens, and looks for parts of earlier times.
     func start() {
         session.listen(self)
+        state.with { $0.looking += 1 }
         Task { [weak self, session] in
             let running = await session.running()
             self?.restore(running)
         }
+    }
+
+    /// Asks the session what is on its way, which it says after it has told what has ended.
+    private func look() async {
+        state.with { $0.looking += 1 }
+        restore(await session.running())
     }
 
     // MARK: asking
@@ -61,15 +69,15 @@ final class PartKeeper: PartListener {
     /// Gives the system what is missing of a model.
     func ensure(_ source: StoreSource, _ options: EnsureOptions) async throws -> String {
         let (text, given, bytes) = try (source.checked(), options.ffi(), bytes)
-        // A system tells of what has ended before it says what is on its way.
-        restore(await session.running())
         state.with { $0.asking += 1 }
         defer {
             state.with { state in
                 state.asking -= 1
                 if state.asking == 0 { state.came = [] }
             }
+            settle()
         }
+        await look()
         let missing: FfiSegments
         do {
             missing = try await store.working { try $0.segments(source: text, options: given, bytes: bytes) }
@@ -82,7 +90,7 @@ final class PartKeeper: PartListener {
             return id
         }
         // What is on its way is not asked for twice, also if it is not known here yet.
-        restore(await session.running())
+        await look()
         let asked = missing.parts.reduce(0) { $0 + Int(clamping: $1.length) }
         let begun = BackgroundPart(
             source: text, options: options, id: missing.id, file: "", from: 0, length: 0, asked: asked)
@@ -149,12 +157,14 @@ final class PartKeeper: PartListener {
 
     // MARK: what the session tells
 
-    /// These are on their way, but for those that have ended meanwhile.
-    func restore(_ running: [BackgroundPart]) {
+    /// These are on their way, but for those that have ended since somebody asked.
+    private func restore(_ running: [BackgroundPart]) {
         state.with { state in
             for part in running where state.parts[part.key] == nil && !state.ended.contains(part.key) {
                 state.parts[part.key] = (part, 0)
             }
+            state.looking -= 1
+            if state.looking == 0 { state.ended = [] }
             state.restored = true
         }
         settle()
@@ -187,8 +197,10 @@ final class PartKeeper: PartListener {
         conclude(part, request, verdict)
     }
 
+    private static let waits = [0.01, 0.05, 0.2, 0.5]
+
     private func handOver(_ part: BackgroundPart, _ file: URL) throws {
-        for wait in [0.01, 0.05, 0.2, 0.5] {
+        for wait in Self.waits {
             do {
                 return try handOverOnce(part, file)
             } catch InklingError.busy {
@@ -197,6 +209,18 @@ final class PartKeeper: PartListener {
             }
         }
         try handOverOnce(part, file)
+    }
+
+    /// Again while the store is asked what is missing of the model, which takes a moment.
+    private func patiently(_ work: () async throws -> Void) async throws {
+        for wait in Self.waits {
+            do {
+                return try await work()
+            } catch InklingError.busy {
+                try await Task.sleep(for: .seconds(wait))
+            }
+        }
+        try await work()
     }
 
     private func handOverOnce(_ part: BackgroundPart, _ file: URL) throws {
@@ -218,7 +242,7 @@ final class PartKeeper: PartListener {
         }
         state.with { state in
             state.parts[part.key] = nil
-            if !state.restored { state.ended.insert(part.key) }
+            if state.looking > 0 { state.ended.insert(part.key) }
             if verdict == .take && state.asking > 0 { state.came.append(part) }
             if verdict != .forget { state.touched[part.id] = part }
         }
@@ -252,10 +276,11 @@ final class PartKeeper: PartListener {
         settle()
     }
 
-    /// Installs the models of which nothing is on its way any more.
+    /// Installs the models of which nothing is on its way any more; not while the store is asked what is missing, for it
+    /// cannot do both at once.
     private func settle() {
         let complete = state.with { state -> [BackgroundPart] in
-            guard state.restored && !state.gathering else { return [] }
+            guard state.restored && !state.gathering && state.asking == 0 else { return [] }
             let busy = Set(state.parts.values.map(\.part.id)).union(state.installing)
             let complete = state.touched.values.filter { !busy.contains($0.id) }
             for part in complete {
@@ -272,9 +297,11 @@ final class PartKeeper: PartListener {
 
     private func install(_ part: BackgroundPart) async {
         do {
-            let download = try store.ensure(StoreSource(part.source), options: part.options)
-            watchers.tell(.installing(id: part.id, download))
-            try await download.wait()
+            try await patiently {
+                let download = try store.ensure(StoreSource(part.source), options: part.options)
+                watchers.tell(.installing(id: part.id, download))
+                try await download.wait()
+            }
             watchers.tell(.ready(id: part.id))
         } catch {
             watchers.tell(.failed(id: part.id, error as? InklingError ?? .cancelled(sentence: "the task was cancelled")))
