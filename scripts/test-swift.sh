@@ -16,6 +16,9 @@ done
 [ "$(uname)" != Darwin ] || scripts/ios.sh
 
 say "Swift ($swift_is)"
+# Tests leave the models that they fetched: half a gigabyte a run.
+rm -rf target/swift/tmp
+trap 'rm -rf target/swift/tmp' EXIT
 log=target/swift/test.log
 # A warning in code of ours is an error here, and only here: an app's other compiler may know more warnings.
 # Swift's own account of a crash takes ten minutes here, for the engine's symbols.

@@ -60,8 +60,9 @@ make_swift() {
 # with_swift COMMAND...: runs it with Swift, in this folder and as this user. What is mounted for that is seen by the
 # command alone and gone when it ends, however it ends.
 with_swift() {
+    mkdir -p target/swift/tmp
     case "$swift_is" in
-        installed*) "$@" ;;
+        installed*) TMPDIR="$PWD/target/swift/tmp" "$@" ;;
         *)
             # shellcheck disable=SC2016  # the inner shell expands it
             "${as_root[@]}" unshare --mount --propagation private bash -euc '
@@ -73,6 +74,7 @@ with_swift() {
                 mkdir "$root/mnt/inkling" "$root/mnt/cache"
                 mount --bind "$folder" "$root/mnt/inkling"
                 mount --bind "$cache" "$root/mnt/cache"
+                mount --bind "$folder/target/swift/tmp" "$root/tmp"
                 exec chroot --userspec="$user" "$root" env HOME=/mnt/inkling/target/swift/home LC_ALL=C.UTF-8 \
                     sh -c "cd /mnt/inkling && exec \"\$@\"" sh "$@"
             ' bash "$SWIFT_ROOT" "$(id -u):$(id -g)" "$PWD" "$INKLING_CACHE" "$@"

@@ -57,7 +57,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("reqwest", &[]),
     ("hyper", &[]),
     ("memmap2", &["inkling-gguf", "inkling-compute-cpu"]),
-    ("twox-hash", &["inkling-compute-cpu"]),
+    ("twox-hash", &["inkling-compute-cpu", "inkling-store"]),
     ("minijinja", &["inkling-text"]),
     ("tokenizers", &["inkling-text"]),
     ("clap", &["inkling-cli"]),

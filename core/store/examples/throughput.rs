@@ -5,9 +5,10 @@
 //! cargo run --release -p inkling-store --features http --example throughput -- [MEGABYTES] [ROUNDS] [FOLDER]
 //! ```
 //!
-//! Rounds are interleaved and medians taken. Three more lines say what bounds the rest: the network side alone (chunks
-//! are dropped), curl when what it wrote is synced as a store has to, and SHA-256 on one core: a store hashes every byte
-//! twice, once for its chunk and once for the whole.
+//! Rounds are interleaved, each in another order, and medians taken. Three more lines say what bounds the rest: the
+//! network side alone (chunks are dropped), curl when what it wrote is synced as a store has to, and SHA-256 on one core,
+//! through which every byte goes once. `ONLY=25` takes only lines 0, 3 and 4 (bits), `CONNECTIONS=n` as many requests at
+//! a time.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{BufRead, BufReader, Write};
@@ -82,7 +83,8 @@ fn write_file(path: &Path, size: u64) -> FilePlan {
 }
 
 fn net() -> Net {
-    let options = NetOptions { connections: number("CONNECTIONS", 4) as usize, ..NetOptions::default() };
+    let usual = NetOptions::default();
+    let options = NetOptions { connections: number("CONNECTIONS", usual.connections as u64) as usize, ..usual };
     Net::new(Arc::new(HttpTransport::default()), Arc::new(SystemClock::default()), options).unwrap()
 }
 
@@ -122,7 +124,7 @@ fn store(url: &str, folder: &Path, plan: &FilePlan) {
 
 fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn main() {
@@ -140,12 +142,23 @@ fn main() {
         ["curl", "curl, then fsync", "network alone", "store, chunks known", "store, plain URL", "SHA-256, one core"];
     let mut times = vec![(Vec::new(), Vec::new()); names.len()];
     let block = vec![7; 1 << 20];
-    for round in 0..rounds {
-        // Each begins a round in its turn: what comes first may find the memory of the page cache cold.
-        for turn in 0..names.len() {
-            let index = (round + turn) % names.len();
+    let only = number("ONLY", u64::MAX);
+    let mut chance = 1_u64;
+    for _ in 0..rounds {
+        // In another order each time: what one leaves to the system's memory and disk is felt by the next.
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        for place in (1..order.len()).rev() {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            order.swap(place, (chance >> 33) as usize % (place + 1));
+        }
+        for index in order {
+            if only >> index & 1 == 0 {
+                continue;
+            }
             let times = &mut times[index];
             let to = folder.path().join("to");
+            // Nobody pays for what the one before him left to the disk.
+            let _ = Command::new("sync").status();
             let busy = processor_time(&server);
             let start = Instant::now();
             match index {
@@ -165,7 +178,11 @@ fn main() {
             let _ = if index < 2 { std::fs::remove_file(&to) } else { std::fs::remove_dir_all(&to) };
         }
     }
-    println!("{} MB, medians of {rounds} interleaved rounds", size / 1_000_000);
+    println!(
+        "{} MB, {} requests at a time, medians of {rounds} interleaved rounds",
+        size / 1_000_000,
+        net().options().connections
+    );
     let first = median(&mut times[0].0.clone());
     for (name, times) in names.iter().zip(&mut times) {
         let (time, busy) = (median(&mut times.0), median(&mut times.1));

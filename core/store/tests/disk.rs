@@ -66,7 +66,7 @@ fn a_file_arrives_and_is_verified() {
         assert_eq!(told.last(), Some(&(plan.size, plan.size)));
         assert_eq!(std::fs::read(&object.path).unwrap(), content);
         assert_eq!(disk.object(&plan.sha256).unwrap().unwrap(), object);
-        assert_eq!(disk.chunks(&plan.sha256).unwrap(), self::plan(&content, true).chunks);
+        assert_eq!(disk.chunks(&plan.sha256).unwrap(), plan.chunks);
         assert!(disk.staged().unwrap().is_empty() && disk.stage(&plan).is_err());
         assert!(!disk.trusts(&plan.sha256));
         assert_eq!(disk.verify(&plan.sha256, &CancelToken::new(), &mut |_, _| {}).unwrap(), []);
@@ -392,4 +392,64 @@ fn opening_a_large_object_is_cheap() {
     times.sort();
     println!("found, trusted and leased in {:?} (median), {:?} at most", times[50], times[100]);
     assert!(times[50] < std::time::Duration::from_millis(5));
+}
+
+/// A publisher who signs chunks that do not make up the file whose digest he gives takes nobody else's name.
+#[test]
+fn chunks_that_contradict_the_whole_take_no_others_name() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let (right, wrong) = (bytes(1, 5 * CHUNK + 9), bytes(2, 5 * CHUNK + 9));
+    let mine = plan(&right, false);
+    let liar = inkling_store::FilePlan { sha256: mine.sha256, ..plan(&wrong, true) };
+    let install = |plan: &inkling_store::FilePlan, content: &[u8]| {
+        let staging = disk.stage(plan).unwrap();
+        staging.missing().into_iter().for_each(|index| put(&staging, content, index).unwrap());
+        staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap()
+    };
+    let cancel = CancelToken::new();
+    install(&liar, &wrong);
+    // He has what he said; nobody loads it, and nobody else is given it.
+    assert!(disk.holds(&liar, &cancel).unwrap() && !disk.trusts(&liar.sha256));
+    let verified = disk.verify(&liar.sha256, &cancel, &mut |_, _| {});
+    assert!(matches!(verified, Err(StoreError::WrongDigest { want, .. }) if want == mine.sha256), "{verified:?}");
+    assert!(!disk.holds(&mine, &cancel).unwrap() && disk.object(&mine.sha256).unwrap().is_none());
+    assert_eq!(std::fs::read(install(&mine, &right).path).unwrap(), right);
+    assert!(disk.holds(&liar, &cancel).unwrap() && disk.holds(&mine, &cancel).unwrap());
+    // What is only damaged stays, to be repaired; the table still tells which chunk it is.
+    let honest = plan(&wrong, true);
+    let path = install(&honest, &wrong).path;
+    let mut damaged = wrong.clone();
+    damaged[3 * CHUNK] ^= 1;
+    std::fs::write(&path, &damaged).unwrap();
+    assert!(disk.holds(&plan(&wrong, false), &cancel).unwrap());
+    let bad = disk.verify(&honest.sha256, &cancel, &mut |_, _| {}).unwrap();
+    assert_eq!(bad.iter().map(|bad| bad.index).collect::<Vec<_>>(), [3]);
+}
+
+/// Chunks that an earlier process left are read again before the file is installed, also where nothing else is.
+#[test]
+fn what_was_left_is_read_again_before_it_is_installed() {
+    let root = tempfile::tempdir().unwrap();
+    let content = bytes(1, 12 * CHUNK);
+    let plan = plan(&content, true);
+    {
+        let disk = open(root.path());
+        let staging = disk.stage(&plan).unwrap();
+        (0..4).for_each(|index| put(&staging, &content, index).unwrap());
+        staging.checkpoint().unwrap();
+        (4..6).for_each(|index| put(&staging, &content, index).unwrap());
+    }
+    let data = root.path().join(format!("v1/staging/{}/data", plan.sha256));
+    let mut left = std::fs::read(&data).unwrap();
+    left[2 * CHUNK + 1] ^= 1;
+    std::fs::write(&data, &left).unwrap();
+    let disk = open(root.path());
+    let staging = disk.stage(&plan).unwrap();
+    staging.missing().into_iter().for_each(|index| put(&staging, &content, index).unwrap());
+    let finish = || staging.finish(&CancelToken::new(), &mut |_, _| {});
+    assert!(matches!(finish(), Err(StoreError::Damaged { chunk: 2, .. })));
+    assert_eq!(staging.missing(), [2]);
+    put(&staging, &content, 2).unwrap();
+    assert_eq!(std::fs::read(finish().unwrap().path).unwrap(), content);
 }

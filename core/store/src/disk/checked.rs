@@ -33,11 +33,11 @@ pub(crate) const SLOT: Kind = Kind { name: b"slot    ", version: 1, largest: 1 <
 /// An opaque record for other modules.
 pub(crate) const STATE: Kind = Kind { name: b"state   ", version: 1, largest: 1 << 26 };
 /// Chunks of an object.
-pub(crate) const CHUNKS: Kind = Kind { name: b"chunks  ", version: 1, largest: 1 << 27 };
+pub(crate) const CHUNKS: Kind = Kind { name: b"chunks  ", version: 2, largest: 1 << 27 };
 /// What is being put together.
 pub(crate) const PLAN: Kind = Kind { name: b"plan    ", version: 1, largest: 1 << 27 };
 /// Which chunks of it are there.
-pub(crate) const HAVE: Kind = Kind { name: b"have    ", version: 1, largest: 1 << 27 };
+pub(crate) const HAVE: Kind = Kind { name: b"have    ", version: 2, largest: 1 << 27 };
 /// Objects that were verified once and have not changed since.
 pub(crate) const TRUSTED: Kind = Kind { name: b"trusted ", version: 1, largest: 1 << 22 };
 

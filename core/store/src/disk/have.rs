@@ -1,13 +1,14 @@
 //! Which chunks of a file are there: what a download goes on from.
 //!
-//! The record is there twice, as every small one. It belongs to one plan, named by its digest: the same bits mean other bytes under another cut. It notes which
-//! chunks came since the record before it. Those are verified again before they are believed, because a disk may have
-//! said that it had written what it had not.
+//! The record is there twice, as every small one. It belongs to one plan, named by its digest: the same bits mean other
+//! bytes under another cut. It notes which chunks came since the record before it. Those are verified again before they
+//! are believed, because a disk may have said that it had written what it had not.
 
 use std::path::Path;
 
 use super::checked::HAVE;
 use super::records::{self, Found, Pair};
+use super::table::Sum;
 use crate::{Digest, FilePlan, Vfs};
 
 /// The record.
@@ -21,8 +22,8 @@ pub(super) struct Have {
     pub(super) bits: Vec<bool>,
     /// Those of them that came last.
     pub(super) last: Vec<bool>,
-    /// Digests on arrival, where the plan has none.
-    pub(super) digests: Vec<Option<Digest>>,
+    /// Sums on arrival, where the plan has no digests.
+    pub(super) sums: Vec<Option<Sum>>,
 }
 
 /// The bytes of a plan, as they are kept, and their digest.
@@ -70,8 +71,8 @@ impl Have {
         payload.extend_from_slice(&(self.bits.len() as u64).to_le_bytes());
         payload.extend(pack(&self.bits));
         payload.extend(pack(&self.last));
-        for digest in &self.digests {
-            payload.extend_from_slice(&digest.unwrap_or(Digest([0; 32])).0);
+        for sum in &self.sums {
+            payload.extend_from_slice(&sum.map_or([0; Sum::BYTES], Sum::to_bytes));
         }
         HAVE.encode(&payload)
     }
@@ -85,14 +86,13 @@ impl Have {
         let packed = count.div_ceil(8);
         let (bits, rest) = rest.split_at_checked(packed)?;
         let (last, rest) = rest.split_at_checked(packed)?;
-        let (digests, over) = rest.as_chunks::<32>();
-        if !over.is_empty() || !(digests.is_empty() || digests.len() == count) {
+        let (sums, over) = rest.as_chunks::<{ Sum::BYTES }>();
+        if !over.is_empty() || !(sums.is_empty() || sums.len() == count) {
             return None;
         }
-        let none = Digest([0; 32]);
-        let digests = digests.iter().map(|bytes| Some(Digest(*bytes)).filter(|digest| *digest != none)).collect();
+        let sums = sums.iter().map(|bytes| (*bytes != [0; Sum::BYTES]).then(|| Sum::from_bytes(*bytes))).collect();
         let generation = u64::from_le_bytes(*generation);
-        Some(Self { generation, plan: Digest(*plan), bits: unpack(bits, count), last: unpack(last, count), digests })
+        Some(Self { generation, plan: Digest(*plan), bits: unpack(bits, count), last: unpack(last, count), sums })
     }
 }
 
@@ -105,13 +105,13 @@ mod tests {
     proptest! {
         #[test]
         fn records_come_back(bits: Vec<(bool, bool)>, known: bool) {
-            let digest = |at: usize| Digest::of(&at.to_le_bytes());
+            let sum = |at: usize| Sum::of(&at.to_le_bytes());
             let have = Have {
                 generation: 7,
-                plan: digest(1),
+                plan: Digest::of(b"plan"),
                 bits: bits.iter().map(|pair| pair.0).collect(),
                 last: bits.iter().map(|pair| pair.1).collect(),
-                digests: if known { (0..bits.len()).map(|at| (at % 2 == 0).then(|| digest(at))).collect() } else { vec![] },
+                sums: if known { (0..bits.len()).map(|at| (at % 2 == 0).then(|| sum(at))).collect() } else { vec![] },
             };
             prop_assert_eq!(Have::from_bytes(&have.to_bytes()), Some(have));
         }

@@ -6,7 +6,7 @@
 //!   STORE  STORE.copy       marks the folder as a store; this installation's id
 //!   slots/<id>.slot .copy   which release of a model is used: the truth
 //!   objects/<sha256>        complete and verified; never changed; presence means that
-//!   objects/<sha256>.chunks where its chunks end and what their digests are
+//!   objects/<sha256>.chunks where its chunks end and what their digests or sums are
 //!   panels/<sha256>/        what the engine derived from it
 //!   staging/<sha256>/       data, plan, have, have.copy: being put together; awaited: somebody else fetches it
 //!   quarantine/             damaged objects, until somebody collects them
@@ -22,7 +22,7 @@
 //! |---|---|
 //! | `checked` | records that know whether they are whole |
 //! | `records` | records in two copies; slots, states |
-//! | `objects` | finding, verifying, trusting, leasing |
+//! | `objects`, `table` | finding, verifying, trusting, leasing; what tells a right chunk from a wrong one |
 //! | `staging`, `have`, `ahead` | putting a file together; which chunks are there; its digest while it comes |
 //! | `repair` | fetching only what is damaged |
 //! | `space` | usage, collection, eviction |
@@ -35,6 +35,7 @@ mod records;
 mod repair;
 mod space;
 mod staging;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -8,8 +8,9 @@ use inkling_base::CancelToken;
 use serde::{Deserialize, Serialize};
 
 use super::checked::{CHUNKS, TRUSTED};
+use super::table::{Sum, Table};
 use super::{Disk, Inner, lock, read_whole};
-use crate::{Chunks, Digest, Hasher, Open, StoreError, Vfs, VfsFile};
+use crate::{Chunks, Digest, FilePlan, Hasher, Open, StoreError, Vfs, VfsFile};
 
 /// A file that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,39 +88,72 @@ impl Disk {
         self.object(digest)?.ok_or_else(|| StoreError::NotFound { what: format!("the file {digest}") })
     }
 
-    /// How an object is cut, with the digest of each chunk. A table that is lost or damaged is made again, plainly cut,
-    /// after the whole file was verified, which takes as long as that takes.
+    /// How an object is cut. A table that is lost or damaged is made again, plainly cut, after the whole file was verified,
+    /// which takes as long as that takes.
     ///
     /// # Errors
     /// [`StoreError::WrongDigest`] if the table is lost and the file is damaged.
     pub fn chunks(&self, digest: &Digest) -> Result<Chunks, StoreError> {
         let object = self.need(digest)?;
-        let table = self.inner.read_chunks(&self.inner.chunks_path(digest))?;
-        let Some(chunks) = table else { return self.rebuild_chunks(&object, &CancelToken::new()) };
-        Ok(chunks)
+        let table = self.inner.read_table(&self.inner.chunks_path(digest))?;
+        let table = table.map_or_else(|| self.rebuild_table(&object, &CancelToken::new(), &mut |_, _| {}), Ok)?;
+        Ok(table.chunks)
     }
 
-    fn rebuild_chunks(&self, object: &Object, cancel: &CancelToken) -> Result<Chunks, StoreError> {
-        let file = self.inner.open_object(&object.path)?;
+    fn rebuild_table(
+        &self,
+        object: &Object,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Table, StoreError> {
         let plain = Chunks::plain(object.size);
-        let (mut whole, mut digests, mut buffer) = (Hasher::new(), Vec::new(), Vec::new());
-        for index in 0..plain.len() {
+        let mut sums = Vec::new();
+        self.compare_whole(object, &plain, cancel, &mut |bytes, done| {
+            sums.push(Sum::of(bytes));
+            progress(done, object.size);
+        })?;
+        let table = Table::own(plain, sums).ok_or_else(|| StoreError::Internal("a chunk has no sum".to_owned()))?;
+        self.replace_table(object, &table)?;
+        Ok(table)
+    }
+
+    /// Writes the table of an object, if that is there still.
+    fn replace_table(&self, object: &Object, table: &Table) -> Result<(), StoreError> {
+        let _names = lock(&self.inner.names);
+        self.need(&object.digest)?;
+        self.inner.write_table(&self.inner.chunks_path(&object.digest), table)
+    }
+
+    /// Reads all of an object, hears each chunk, and compares the digest of the whole.
+    fn compare_whole(
+        &self,
+        object: &Object,
+        chunks: &Chunks,
+        cancel: &CancelToken,
+        hear: &mut dyn FnMut(&[u8], u64),
+    ) -> Result<(), StoreError> {
+        let file = self.inner.open_object(&object.path)?;
+        let (mut whole, mut buffer) = (Hasher::new(), Vec::new());
+        for index in 0..chunks.len() {
             cancel.check()?;
-            if !read_chunk(&*file, &plain, index, &mut buffer).map_err(StoreError::io("reading", &object.path))? {
+            if !read_chunk(&*file, chunks, index, &mut buffer).map_err(StoreError::io("reading", &object.path))? {
                 break;
             }
             whole.update(&buffer);
-            digests.push(Digest::of(&buffer));
+            let (start, length) = chunks.range(index);
+            hear(&buffer, start + length);
         }
         let got = whole.finish();
-        let chunks = plain.with_digests(digests).filter(|_| got == object.digest);
-        let chunks = chunks.ok_or(StoreError::WrongDigest { want: object.digest, got })?;
-        self.inner.write_chunks(&self.inner.chunks_path(&object.digest), &chunks)?;
-        Ok(chunks)
+        let is_right = got == object.digest && chunks.size() == object.size;
+        if is_right { Ok(()) } else { Err(StoreError::WrongDigest { want: object.digest, got }) }
     }
 
     /// Reads every chunk and compares. Gives those that are not what was installed; after none, the object is trusted.
     /// `progress` is told bytes done and in all.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongDigest`] if every chunk is what a publisher said, and the whole is not: he contradicts himself,
+    /// and fetching it again would not help.
     pub fn verify(
         &self,
         digest: &Digest,
@@ -128,9 +162,8 @@ impl Disk {
     ) -> Result<Vec<BadChunk>, StoreError> {
         let object = self.need(digest)?;
         let mark = self.inner.mark_of(&object.path)?;
-        let table = self.inner.read_chunks(&self.inner.chunks_path(digest))?;
-        let Some(chunks) = table else {
-            return match self.rebuild_chunks(&object, cancel) {
+        let Some(mut table) = self.inner.read_table(&self.inner.chunks_path(digest))? else {
+            return match self.rebuild_table(&object, cancel, progress) {
                 Ok(_) => self.remember(digest, mark).map(|()| Vec::new()),
                 Err(StoreError::Cancelled) => Err(StoreError::Cancelled),
                 // Nothing tells good chunks from bad ones.
@@ -141,12 +174,42 @@ impl Disk {
                 }
             };
         };
+        // The digest of the whole says more than those of all chunks, for the same work.
+        let mut wrong = None;
+        if !table.whole {
+            match self.compare_whole(&object, &table.chunks, cancel, &mut |_, done| progress(done, object.size)) {
+                Ok(()) => {
+                    table.whole = true;
+                    // If it cannot be written, it is compared once more.
+                    let _ = self.replace_table(&object, &table);
+                    return self.remember(digest, mark).map(|()| Vec::new());
+                }
+                Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
+                Err(error @ StoreError::WrongDigest { .. }) => wrong = Some(error),
+                Err(_) => {}
+            }
+        }
+        let bad = self.bad_chunks(&object, &table, cancel, progress)?;
+        match wrong {
+            Some(error) if bad.is_empty() => Err(error),
+            _ if bad.is_empty() => self.remember(digest, mark).map(|()| bad),
+            _ => self.distrust(digest).map(|()| bad),
+        }
+    }
+
+    fn bad_chunks(
+        &self,
+        object: &Object,
+        table: &Table,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Vec<BadChunk>, StoreError> {
         let file = self.inner.open_object(&object.path)?;
-        let (mut bad, mut buffer) = (Vec::new(), Vec::new());
+        let (chunks, mut bad, mut buffer) = (&table.chunks, Vec::new(), Vec::new());
         for index in 0..chunks.len() {
             cancel.check()?;
-            match read_chunk(&*file, &chunks, index, &mut buffer) {
-                Ok(true) if Some(Digest::of(&buffer)) == chunks.digest(index) => {}
+            match read_chunk(&*file, chunks, index, &mut buffer) {
+                Ok(true) if table.is_right(index, &buffer) => {}
                 Ok(_) => bad.push(BadChunk { index, failing_storage: false }),
                 Err(_) => bad.push(BadChunk { index, failing_storage: true }),
             }
@@ -157,12 +220,37 @@ impl Disk {
             // Longer than it was: the last chunk is where it differs.
             bad.push(BadChunk { index: chunks.len().saturating_sub(1), failing_storage: false });
         }
-        if bad.is_empty() {
-            self.remember(digest, mark)?;
-        } else {
-            self.distrust(digest)?;
-        }
         Ok(bad)
+    }
+
+    /// Whether the file of this plan is installed. Under the name of its digest may be a file of which only the chunks
+    /// were compared, with what some other publisher said they are: before this plan relies on it, the whole is compared,
+    /// and what is not what its name says goes into quarantine.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub fn holds(&self, plan: &FilePlan, cancel: &CancelToken) -> Result<bool, StoreError> {
+        let Some(object) = self.object(&plan.sha256)? else { return Ok(false) };
+        let table = self.inner.read_table(&self.inner.chunks_path(&plan.sha256))?;
+        if table.is_none_or(|table| table.whole || table.chunks == plan.chunks) {
+            return Ok(true);
+        }
+        match self.verify(&plan.sha256, cancel, &mut |_, _| {}) {
+            // Damaged it is still this file: that is for repair.
+            Ok(_) => Ok(true),
+            Err(StoreError::WrongDigest { .. }) => self.expel(&object).map(|()| false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes away the name of an object that it does not deserve. Who has it open keeps it.
+    fn expel(&self, object: &Object) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        let _names = lock(&inner.names);
+        inner.remove_file(&inner.chunks_path(&object.digest))?;
+        inner.rename(&object.path, &inner.quarantine_path(&object.digest))?;
+        inner.sync_dir(&inner.root.join("quarantine"))?;
+        inner.sync_dir(&inner.root.join("objects"))
     }
 
     /// Whether the object was verified and its file has not changed since: a matter of one `stat`.
@@ -232,17 +320,17 @@ impl Inner {
         self.vfs.open(path, Open::Read).map_err(gone("opening", path))
     }
 
-    /// A chunk table; `None` if it is lost or damaged. A file of another size than the
-    /// table's keeps it: that is how it is found out.
-    pub(super) fn read_chunks(&self, path: &Path) -> Result<Option<Chunks>, StoreError> {
+    /// The table of chunks; `None` if it is lost or damaged. A file of another size than the table's keeps it: that is how
+    /// it is found out.
+    pub(super) fn read_table(&self, path: &Path) -> Result<Option<Table>, StoreError> {
         // What cannot be read is lost.
         let bytes = read_whole(&*self.vfs, path, CHUNKS.largest_file()).ok().flatten().unwrap_or_default();
-        let chunks = CHUNKS.decode(&bytes).ok().and_then(|payload| serde_json::from_slice::<Chunks>(payload).ok());
-        Ok(chunks.filter(Chunks::has_digests))
+        let table = CHUNKS.decode(&bytes).ok().and_then(|payload| serde_json::from_slice::<Table>(payload).ok());
+        Ok(table.filter(Table::is_sound))
     }
 
-    pub(super) fn write_chunks(&self, path: &Path, chunks: &Chunks) -> Result<(), StoreError> {
-        let payload = serde_json::to_vec(chunks).map_err(|error| StoreError::Internal(error.to_string()))?;
+    pub(super) fn write_table(&self, path: &Path, table: &Table) -> Result<(), StoreError> {
+        let payload = serde_json::to_vec(table).map_err(|error| StoreError::Internal(error.to_string()))?;
         self.write_whole(path, &CHUNKS.encode(&payload))
     }
 

@@ -16,9 +16,9 @@ impl Disk {
     pub fn begin_repair(&self, digest: &Digest, bad: &[BadChunk], cancel: &CancelToken) -> Result<Staging, StoreError> {
         let inner = &self.inner;
         let object = self.need(digest)?;
-        let table = inner.read_chunks(&inner.chunks_path(digest))?;
+        let table = inner.read_table(&inner.chunks_path(digest))?;
         let is_known = table.is_some();
-        let chunks = table.unwrap_or_else(|| Chunks::plain(object.size));
+        let chunks = table.map_or_else(|| Chunks::plain(object.size), |table| table.chunks);
         let plan = FilePlan { sha256: *digest, size: chunks.size(), chunks };
         inner.check_room(digest, plan.size)?;
         {

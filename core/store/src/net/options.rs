@@ -23,7 +23,8 @@ pub struct NetOptions {
     /// Whether `http` is taken for hosts that are not this machine. What is fetched is checked all the same, but anybody
     /// on the way sees it.
     pub allow_plain_http: bool,
-    /// Requests at a time for one file.
+    /// Requests at a time for one file. Usually as many as there are cores, but 2 to 4: with more, threads get into each
+    /// other's way where the network is fast, and gain nothing where it is slow.
     pub connections: usize,
     /// Bytes that one request asks for.
     pub request_bytes: u64,
@@ -53,7 +54,7 @@ impl Default for NetOptions {
             hub_domains: vec!["huggingface.co".to_owned(), "hf.co".to_owned()],
             domains: Vec::new(),
             allow_plain_http: false,
-            connections: 4,
+            connections: std::thread::available_parallelism().map_or(4, |cores| cores.get().clamp(2, 4)),
             request_bytes: 8 * CHUNK,
             attempts: 8,
             damaged_attempts: 3,

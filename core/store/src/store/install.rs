@@ -13,7 +13,7 @@ use crate::disk::{BadChunk, Staging};
 use crate::download::{DownloadEvent, Transfer, WaitReason};
 use crate::net::meter::Meter;
 use crate::slot::{Offered, Slot, Why};
-use crate::{Digest, Landing, ModelId, Release, Role, Source, StoreError};
+use crate::{Digest, FilePlan, Landing, ModelId, Release, Role, Source, StoreError};
 
 /// How often what is missing is fetched, when others remove it at the same time.
 const ROUNDS: usize = 3;
@@ -71,7 +71,7 @@ impl Inner {
 
     /// Fetches what is missing and puts it in its place; `false` if something went meanwhile.
     fn round(&self, job: &Job, wanted: &Wanted) -> Result<bool, StoreError> {
-        if !self.has_all(wanted)? {
+        if !self.has_all(job, wanted)? {
             let _held = job.hold();
             let staged = self.stage(job, wanted)?;
             for staging in staged.iter().flatten() {
@@ -158,9 +158,9 @@ impl Inner {
         Ok(())
     }
 
-    fn has_all(&self, wanted: &Wanted) -> Result<bool, StoreError> {
+    fn has_all(&self, job: &Job, wanted: &Wanted) -> Result<bool, StoreError> {
         for file in &wanted.files {
-            if self.disk.object(&file.plan.sha256)?.is_none() || self.is_suspect(&file.plan.sha256) {
+            if !self.is_whole(job, &file.plan)? {
                 return Ok(false);
             }
         }
@@ -173,7 +173,7 @@ impl Inner {
         let mut bytes = 0_u64;
         for file in &wanted.files {
             // What was begun is counted already.
-            if !self.is_whole(&file.plan.sha256)? && !begun.contains(&file.plan.sha256) {
+            if !self.is_whole(job, &file.plan)? && !begun.contains(&file.plan.sha256) {
                 bytes = bytes.saturating_add(file.plan.size);
             }
         }
@@ -197,7 +197,7 @@ impl Inner {
         loop {
             job.control.check()?;
             // Looked at again: making room may have taken what another model shared with this one.
-            let was_there = self.disk.object(digest)?.is_some();
+            let was_there = self.disk.holds(&file.plan, &job.control.token())?;
             let placed = match was_there {
                 true if self.is_suspect(digest) => self.stage_repair(file, job).map(Some),
                 true => return Ok(None),
@@ -221,8 +221,8 @@ impl Inner {
         }
     }
 
-    fn is_whole(&self, digest: &Digest) -> Result<bool, StoreError> {
-        Ok(self.disk.object(digest)?.is_some() && !self.is_suspect(digest))
+    fn is_whole(&self, job: &Job, plan: &FilePlan) -> Result<bool, StoreError> {
+        Ok(self.disk.holds(plan, &job.control.token())? && !self.is_suspect(&plan.sha256))
     }
 
     /// A place for a file that is there but damaged: its good chunks stay.
@@ -273,7 +273,7 @@ impl Inner {
 
     /// Takes what an older release has too, which then need not be fetched.
     pub(super) fn take_known(&self, job: &Job, staging: &Staging) -> Result<(), StoreError> {
-        if !staging.plan().chunks.has_digests() {
+        if !staging.knows_chunks() {
             return Ok(());
         }
         let known: Vec<_> = self.slot(&job.id)?.iter().flat_map(Slot::digests).collect();
@@ -369,7 +369,13 @@ impl Inner {
         let Some(object) = self.disk.object(&file.plan.sha256)? else {
             return Err(StoreError::NotFound { what: file.file.name.clone() });
         };
-        (self.config.inspector)(&object.path, &wanted.release)
+        (self.config.inspector)(&object.path, &wanted.release).or_else(|error| {
+            match self.disk.object(&object.digest)? {
+                Some(_) => Err(error),
+                // Somebody removed it while it was looked at.
+                None => Err(StoreError::NotFound { what: file.file.name.clone() }),
+            }
+        })
     }
 
     /// The release takes its place in the slot. `false` if a file that it needs is not there any more.

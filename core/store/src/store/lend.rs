@@ -200,6 +200,10 @@ enum Refusal {
 
 /// A disk that fails is the copy's fault, everything else nobody's.
 fn judge(error: StoreError) -> Refusal {
+    if matches!(error, StoreError::WrongDigest { .. }) {
+        // Its publisher contradicts himself.
+        return Refusal::Release(error, Why::WrongHash);
+    }
     if error.is_failing_storage() { Refusal::Release(error, Why::FailingStorage) } else { Refusal::Other(error) }
 }
 

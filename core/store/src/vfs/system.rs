@@ -1,7 +1,7 @@
 //! The file system of the machine.
 //!
-//! std does most of it. `sync_all` is `F_FULLFSYNC` on Apple's systems, where plain `fsync` leaves bytes in the drive's
-//! cache. Locks are `flock`: they belong to the open file, so they also keep out a second handle of the same process,
+//! std does most of it. `sync_data` is `F_FULLFSYNC` on Apple's systems, where plain `fsync` leaves bytes in the drive's
+//! cache; elsewhere it leaves out times, on which nothing relies. Locks are `flock`: they belong to the open file, so they also keep out a second handle of the same process,
 //! and end with the process however it ends.
 
 use std::fs::{self, File, OpenOptions};
@@ -114,7 +114,7 @@ impl VfsFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_all()
+        self.sync_data()
     }
 
     fn stat(&self) -> io::Result<Stat> {

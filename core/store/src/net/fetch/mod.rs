@@ -68,8 +68,8 @@ enum Message {
     Wake,
 }
 
-/// Threads that hash and write: more than two never had to wait for each other's work to keep a network busy.
-const LANDERS: usize = 2;
+/// Threads that hash and write: two to keep a network busy, and one that waits for the disk.
+const LANDERS: usize = 3;
 
 impl Net {
     /// Fetches what `landing` misses of the file at `address`. Blocks; returns when every chunk has landed, when it is
@@ -93,7 +93,7 @@ impl Net {
         }));
         let readers = self.options().connections.clamp(1, 16);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let landers = LANDERS.min(cores);
+        let landers = LANDERS.min(cores + 1);
         let pool = Arc::new(Pool::new(2 * readers + 2 * landers, CHUNK as usize));
         let queue = Queue::default();
         std::thread::scope(|scope| {
