@@ -118,6 +118,7 @@ fn curl(url: &str, to: &Path, sync: bool) {
 fn store(url: &str, folder: &Path, plan: &FilePlan) {
     let disk = Disk::open(Arc::new(SystemVfs), folder).unwrap();
     let staging = disk.stage(plan).unwrap();
+    staging.hash_ahead();
     fetch(url, &staging);
     staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
 }

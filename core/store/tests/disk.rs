@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use inkling_base::CancelToken;
-use inkling_store::disk::Settings;
+use inkling_store::disk::{Held, Settings};
 use inkling_store::{Chunks, Digest, Disk, FilePlan, Landing, ModelId, Slot, StoreError, SystemVfs};
 
 const CHUNK: usize = 4096;
@@ -50,6 +50,7 @@ fn a_file_arrives_and_is_verified() {
         let content = bytes(seed, 37 * CHUNK + 5);
         let plan = plan(&content, digests);
         let staging = disk.stage(&plan).unwrap();
+        staging.hash_ahead();
         assert!(matches!(disk.stage(&plan), Err(StoreError::InUse { .. })));
         assert_eq!(staging.missing().len(), 38);
         assert!(matches!(staging.finish(&CancelToken::new(), &mut |_, _| {}), Err(StoreError::Invalid { .. })));
@@ -410,19 +411,19 @@ fn chunks_that_contradict_the_whole_take_no_others_name() {
     let cancel = CancelToken::new();
     install(&liar, &wrong);
     // He has what he said; nobody loads it, and nobody else is given it.
-    assert!(disk.holds(&liar, &cancel).unwrap() && !disk.trusts(&liar.sha256));
+    assert!(disk.holds(&liar, &cancel).unwrap() == Held::Installed && !disk.trusts(&liar.sha256));
     let verified = disk.verify(&liar.sha256, &cancel, &mut |_, _| {});
     assert!(matches!(verified, Err(StoreError::WrongDigest { want, .. }) if want == mine.sha256), "{verified:?}");
-    assert!(!disk.holds(&mine, &cancel).unwrap() && disk.object(&mine.sha256).unwrap().is_none());
+    assert!(disk.holds(&mine, &cancel).unwrap() == Held::Not && disk.object(&mine.sha256).unwrap().is_none());
     assert_eq!(std::fs::read(install(&mine, &right).path).unwrap(), right);
-    assert!(disk.holds(&liar, &cancel).unwrap() && disk.holds(&mine, &cancel).unwrap());
+    assert_eq!([&liar, &mine].map(|plan| disk.holds(plan, &cancel).unwrap()), [Held::Installed; 2]);
     // What is only damaged stays, to be repaired; the table still tells which chunk it is.
     let honest = plan(&wrong, true);
     let path = install(&honest, &wrong).path;
     let mut damaged = wrong.clone();
     damaged[3 * CHUNK] ^= 1;
     std::fs::write(&path, &damaged).unwrap();
-    assert!(disk.holds(&plan(&wrong, false), &cancel).unwrap());
+    assert_eq!(disk.holds(&plan(&wrong, false), &cancel).unwrap(), Held::Damaged);
     let bad = disk.verify(&honest.sha256, &cancel, &mut |_, _| {}).unwrap();
     assert_eq!(bad.iter().map(|bad| bad.index).collect::<Vec<_>>(), [3]);
 }

@@ -24,8 +24,13 @@ impl Ahead {
             let outcome = run(&plan, &*file, &shared);
             shared.hash_ended(outcome);
         };
-        let thread = std::thread::Builder::new().name("inkling-hash".to_owned()).spawn(work).ok()?;
-        Some(Self { thread: Some(thread), arrivals })
+        match std::thread::Builder::new().name("inkling-hash".to_owned()).spawn(work) {
+            Ok(thread) => Some(Self { thread: Some(thread), arrivals }),
+            Err(_) => {
+                arrivals.hash_ended(None);
+                None
+            }
+        }
     }
 }
 

@@ -45,7 +45,7 @@ use std::time::Duration;
 
 use crate::{Digest, Open, StoreError, Vfs, VfsFile};
 
-pub use objects::{BadChunk, Lease, Object};
+pub use objects::{BadChunk, Held, Lease, Object};
 pub use space::{EvictPolicy, Evicted, ObjectUsage, Staged, Usage};
 pub use staging::Staging;
 

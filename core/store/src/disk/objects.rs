@@ -32,6 +32,17 @@ pub struct BadChunk {
     pub failing_storage: bool,
 }
 
+/// Whether a file is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It is not.
+    Not,
+    /// It is, as far as is known.
+    Installed,
+    /// It is, and was looked at just now: some of it is to be repaired.
+    Damaged,
+}
+
 /// What tells whether a file is still the one that was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
@@ -175,7 +186,7 @@ impl Disk {
             };
         };
         // The digest of the whole says more than those of all chunks, for the same work.
-        let mut wrong = None;
+        let mut failure = None;
         if !table.whole {
             match self.compare_whole(&object, &table.chunks, cancel, &mut |_, done| progress(done, object.size)) {
                 Ok(()) => {
@@ -185,12 +196,12 @@ impl Disk {
                     return self.remember(digest, mark).map(|()| Vec::new());
                 }
                 Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
-                Err(error @ StoreError::WrongDigest { .. }) => wrong = Some(error),
-                Err(_) => {}
+                Err(error) => failure = Some(error),
             }
         }
         let bad = self.bad_chunks(&object, &table, cancel, progress)?;
-        match wrong {
+        match failure {
+            // Also a disk that could read it all the second time: the whole was never compared.
             Some(error) if bad.is_empty() => Err(error),
             _ if bad.is_empty() => self.remember(digest, mark).map(|()| bad),
             _ => self.distrust(digest).map(|()| bad),
@@ -229,16 +240,16 @@ impl Disk {
     ///
     /// # Errors
     /// Those of reading it.
-    pub fn holds(&self, plan: &FilePlan, cancel: &CancelToken) -> Result<bool, StoreError> {
-        let Some(object) = self.object(&plan.sha256)? else { return Ok(false) };
+    pub fn holds(&self, plan: &FilePlan, cancel: &CancelToken) -> Result<Held, StoreError> {
+        let Some(object) = self.object(&plan.sha256)? else { return Ok(Held::Not) };
         let table = self.inner.read_table(&self.inner.chunks_path(&plan.sha256))?;
         if table.is_none_or(|table| table.whole || table.chunks == plan.chunks) {
-            return Ok(true);
+            return Ok(Held::Installed);
         }
         match self.verify(&plan.sha256, cancel, &mut |_, _| {}) {
-            // Damaged it is still this file: that is for repair.
-            Ok(_) => Ok(true),
-            Err(StoreError::WrongDigest { .. }) => self.expel(&object).map(|()| false),
+            Ok(bad) => Ok(if bad.is_empty() { Held::Installed } else { Held::Damaged }),
+            Err(StoreError::WrongDigest { .. }) => self.expel(&object).map(|()| Held::Not),
+            Err(StoreError::NotFound { .. }) => Ok(Held::Not),
             Err(error) => Err(error),
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{Kind, MARK, STATE, Unsound};
-use super::{BALLAST, Disk, Inner, LAYOUT, lock, read_whole, temporary, write_whole};
+use super::{BALLAST, Disk, Inner, LAYOUT, lock, read_whole, temporary};
 use crate::{Digest, ModelId, Slot, StoreError, Vfs, VfsFile};
 
 /// Where the copies of a record are.
@@ -42,9 +42,10 @@ pub(super) fn read<T>(
 ) -> Result<Found<T>, StoreError> {
     Ok(match best(vfs, pair, largest, decode)? {
         Found::Sound((record, bytes, stale)) => {
-            for (path, _) in pair.0.iter().zip(stale).filter(|(_, stale)| *stale) {
-                // The other copy is sound, so this may fail, as on a full disk.
-                let _ = write_whole(vfs, path, &bytes);
+            if stale.contains(&true) {
+                // Both: the one that is read may not be on the disk yet, if who wrote it was killed. It may fail, as on a
+                // full disk.
+                let _ = write_pair(vfs, pair, &bytes);
             }
             Found::Sound(record)
         }

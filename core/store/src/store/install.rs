@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Inner;
 use super::jobs::Job;
 use super::wanted::{From, Wanted, WantedFile};
-use crate::disk::{BadChunk, Staging};
+use crate::disk::{BadChunk, Held, Staging};
 use crate::download::{DownloadEvent, Transfer, WaitReason};
 use crate::net::meter::Meter;
 use crate::slot::{Offered, Slot, Why};
@@ -124,9 +124,21 @@ impl Inner {
             if self.disk.object(&file.sha256)?.is_none() || self.is_suspect(&file.sha256) {
                 return Ok(false);
             }
-            if !self.disk.trusts(&file.sha256) && !self.bad_chunks(job, &file.sha256)?.is_empty() {
-                self.suspect(&file.sha256);
-                return Ok(false);
+            if self.disk.trusts(&file.sha256) {
+                continue;
+            }
+            match self.bad_chunks(job, &file.sha256) {
+                Ok(bad) if bad.is_empty() => {}
+                Ok(_) => {
+                    self.suspect(&file.sha256);
+                    return Ok(false);
+                }
+                // Its publisher contradicts himself: perhaps not any more.
+                Err(StoreError::WrongDigest { .. }) => {
+                    self.fallback(&job.id, release, Why::Other)?;
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(true)
@@ -197,7 +209,10 @@ impl Inner {
         loop {
             job.control.check()?;
             // Looked at again: making room may have taken what another model shared with this one.
-            let was_there = self.disk.holds(&file.plan, &job.control.token())?;
+            if self.is_whole(job, &file.plan)? {
+                return Ok(None);
+            }
+            let was_there = self.disk.object(digest)?.is_some();
             let placed = match was_there {
                 true if self.is_suspect(digest) => self.stage_repair(file, job).map(Some),
                 true => return Ok(None),
@@ -222,7 +237,11 @@ impl Inner {
     }
 
     fn is_whole(&self, job: &Job, plan: &FilePlan) -> Result<bool, StoreError> {
-        Ok(self.disk.holds(plan, &job.control.token())? && !self.is_suspect(&plan.sha256))
+        let held = self.disk.holds(plan, &job.control.token())?;
+        if held == Held::Damaged {
+            self.suspect(&plan.sha256);
+        }
+        Ok(held == Held::Installed && !self.is_suspect(&plan.sha256))
     }
 
     /// A place for a file that is there but damaged: its good chunks stay.
@@ -237,6 +256,7 @@ impl Inner {
     /// Fetches what is missing.
     fn fill(&self, job: &Job, wanted: &Wanted, staged: &[Option<Staging>]) -> Result<(), StoreError> {
         for staging in staged.iter().flatten() {
+            staging.hash_ahead();
             self.take_known(job, staging)?;
         }
         let total = wanted.bytes();

@@ -79,13 +79,22 @@ impl Store {
         let mut verified = Verified { bytes: 0, damaged: Vec::new() };
         for file in files {
             if inner.disk.object(&file.sha256)?.is_none() {
-                verified.damaged.push((file.name.clone(), Vec::new()));
+                if inner.still_names(id, &file.sha256)? {
+                    verified.damaged.push((file.name.clone(), Vec::new()));
+                }
                 continue;
             }
             let before = verified.bytes;
             let bad = match inner.disk.verify(&file.sha256, cancel, &mut |done, _| progress(before + done, total)) {
                 // Somebody removed it in between.
                 Err(StoreError::NotFound { .. }) => {
+                    if inner.still_names(id, &file.sha256)? {
+                        verified.damaged.push((file.name.clone(), Vec::new()));
+                    }
+                    continue;
+                }
+                // Its publisher contradicts himself: none of it is what its name says.
+                Err(StoreError::WrongDigest { .. }) => {
                     verified.damaged.push((file.name.clone(), Vec::new()));
                     continue;
                 }
@@ -179,6 +188,11 @@ fn not_found(id: &ModelId) -> StoreError {
 }
 
 impl Inner {
+    /// Whether a model still needs a file: another release may have come while somebody looked for it.
+    fn still_names(&self, id: &ModelId, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.slot(id)?.is_some_and(|slot| slot.digests().any(|named| named == *digest)))
+    }
+
     fn describe(&self, slot: &Slot, release: &Release) -> Result<Installed, StoreError> {
         let mut complete = true;
         for file in release.files.iter().filter(|file| file.required) {

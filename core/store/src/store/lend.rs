@@ -201,8 +201,8 @@ enum Refusal {
 /// A disk that fails is the copy's fault, everything else nobody's.
 fn judge(error: StoreError) -> Refusal {
     if matches!(error, StoreError::WrongDigest { .. }) {
-        // Its publisher contradicts himself.
-        return Refusal::Release(error, Why::WrongHash);
+        // Its publisher contradicts himself: fetching it again would not help.
+        return Refusal::Release(error, Why::Other);
     }
     if error.is_failing_storage() { Refusal::Release(error, Why::FailingStorage) } else { Refusal::Other(error) }
 }
@@ -301,11 +301,13 @@ impl Inner {
     }
 
     /// Gives a release up if there is another; leaves it where it is, to be repaired, if there is none.
-    fn fallback(&self, id: &ModelId, release: &Release, why: Why) -> Result<Option<FellBack>, StoreError> {
+    pub(super) fn fallback(&self, id: &ModelId, release: &Release, why: Why) -> Result<Option<FellBack>, StoreError> {
         let mut given_up = None;
         self.change_if_there(id, |slot| {
-            let others = [&slot.active, &slot.previous].into_iter().flatten();
-            if others.into_iter().any(|other| other.number != release.number) {
+            let is_another = |other: &&Release| other.number != release.number;
+            let is_another = [&slot.active, &slot.previous].into_iter().flatten().any(|other| is_another(&other));
+            // What cannot be repaired goes anyway, so that somebody asks for a better one.
+            if is_another || why == Why::Other {
                 given_up = slot.bad(release.number, why);
             }
         })?;

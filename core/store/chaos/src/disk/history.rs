@@ -194,6 +194,7 @@ impl World {
             return Ok(());
         }
         let staging = disk.stage(&plan).map_err(|error| format!("staging: {error}"))?;
+        staging.hash_ahead();
         self.look_at_chunks(file, &staging)?;
         if self.random.chance(40) {
             let sources: Vec<Digest> = self.files.iter().map(|(_, plan)| plan.sha256).collect();

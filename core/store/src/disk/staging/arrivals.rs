@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) fresh: u64,
     pub(super) recorded: Instant,
     /// A write of the disk was lost: nothing that is not in the record is sure.
-    pub(super) broken: bool,
+    pub(super) broken: Option<Broken>,
     pub(super) done: bool,
     pub(super) stop: bool,
     /// Whether a thread hashes.
@@ -40,6 +40,21 @@ pub(super) struct State {
     /// The chunk that it hashes or waits for.
     pub(super) hashed: u64,
     pub(super) hash: Option<io::Result<Digest>>,
+}
+
+/// Why nothing more is taken. Several threads write, and each says it who comes too late.
+pub(super) enum Broken {
+    Full { what: String, need: u64, have: u64 },
+    Failed,
+}
+
+impl Broken {
+    pub(super) fn by(error: &StoreError) -> Self {
+        match error {
+            StoreError::Full { what, need, have } => Self::Full { what: what.clone(), need: *need, have: *have },
+            _ => Self::Failed,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +75,7 @@ impl Arrivals {
             durable: here.to_vec(),
             fresh: 0,
             recorded: Instant::now(),
-            broken: false,
+            broken: None,
             done: false,
             stop: false,
             hashing: false,
@@ -120,10 +135,14 @@ impl State {
     }
 
     pub(super) fn usable(&self) -> Result<(), StoreError> {
-        if self.done || self.broken {
-            let why = if self.done { "the file is finished" } else { "the disk failed: begin again" };
-            return Err(StoreError::Invalid { field: "staging", why: why.to_owned() });
-        }
-        Ok(())
+        let why = match &self.broken {
+            Some(Broken::Full { what, need, have }) => {
+                return Err(StoreError::Full { what: what.clone(), need: *need, have: *have });
+            }
+            Some(Broken::Failed) => "the disk failed: begin again",
+            None if self.done => "the file is finished",
+            None => return Ok(()),
+        };
+        Err(StoreError::Invalid { field: "staging", why: why.to_owned() })
     }
 }

@@ -93,7 +93,6 @@ impl Disk {
         }
         inner.sync_dir(&staging.folder)?;
         inner.sync_dir(&inner.root.join("staging"))?;
-        staging.start_hash();
         Ok(staging)
     }
 

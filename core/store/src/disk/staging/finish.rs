@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use inkling_base::CancelToken;
 
 use super::Staging;
-use super::arrivals::{Chunk, State};
+use super::arrivals::{Broken, Chunk, State};
 use super::kept::Known;
 use crate::disk::objects::{Object, read_chunk};
 use crate::disk::table::{Sum, Table};
@@ -50,7 +50,7 @@ impl Staging {
         match installed {
             Ok(()) => state.done = true,
             Err(error) => {
-                state.broken = true;
+                state.broken = Some(Broken::by(&error));
                 return Err(error);
             }
         }
@@ -156,7 +156,7 @@ impl Staging {
     /// Compares every chunk with its digest, and makes those missing that differ, durably. `here`: the fault is known to
     /// be this disk's.
     fn find_fault(&self, generation: &mut u64, here: bool) -> Result<(), StoreError> {
-        *lock(&self.ahead) = None;
+        let hashed_ahead = lock(&self.ahead).take().is_some();
         let recorded = lock(&self.arrivals.state).sums.clone();
         let mut buffer = Vec::new();
         let mut good: Vec<bool> = (0..self.plan.chunks.len())
@@ -178,7 +178,9 @@ impl Staging {
         state.unread.fill(false);
         (state.durable, state.fresh) = (good, 0);
         drop(state);
-        self.start_hash();
+        if hashed_ahead {
+            self.hash_ahead();
+        }
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ use crate::{Digest, FilePlan, Landing, StoreError, VfsFile};
 use begin::Claim;
 
 pub(super) use arrivals::Arrivals;
-use arrivals::Chunk;
+use arrivals::{Broken, Chunk};
 
 /// A file that is being put together. Dropping it keeps what has arrived, for [`Disk::stage`] to go on from.
 pub struct Staging {
@@ -131,8 +131,9 @@ impl Staging {
         self.plan.chunks.has_digests() || self.expected.is_some()
     }
 
-    /// Hashes the whole while it comes, if its chunks do not do.
-    fn start_hash(&self) {
+    /// Hashes the whole while it comes, from the first byte on, if its chunks do not do. For who stays until the file is
+    /// complete; for the others, [`Staging::finish`] hashes.
+    pub fn hash_ahead(&self) {
         if self.plan.chunks.has_digests() || !self.inner().settings.hash_ahead {
             return;
         }
@@ -173,7 +174,7 @@ impl Staging {
                 state.recorded = Instant::now();
             }
             // After a failed sync the system may have dropped what was not written, and says so only once.
-            Err(_) => state.broken = true,
+            Err(error) => state.broken = Some(Broken::by(error)),
         }
         result
     }

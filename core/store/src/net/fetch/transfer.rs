@@ -408,6 +408,9 @@ impl<'a> Transfer<'a> {
                 stalled.push((number, bytes - before));
             }
         }
+        if !stalled.is_empty() {
+            self.pool.wake();
+        }
         for (number, bytes) in stalled {
             if let Some(connection) = self.connections.remove(&number) {
                 connection.pulse.stop.store(true, Ordering::Relaxed);
