@@ -90,3 +90,19 @@ impl Classify for TransportError {
         ErrorKind::Network { retryable: self.retryable, why: self.why.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_request_keeps_its_secrets() {
+        let headers = vec![("Authorization".to_owned(), "Bearer secret".to_owned())];
+        let request = Request { url: "https://a.example/model?signature=secret".to_owned(), headers };
+        let text = format!("{request:?}");
+        assert!(
+            text.contains("a.example/model") && text.contains("Authorization") && !text.contains("secret"),
+            "{text}"
+        );
+    }
+}
