@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inkling_base::CancelToken;
+use inkling_base::{CancelToken, Classify, ErrorKind};
 use inkling_store::http::HttpTransport;
 use inkling_store::publish::{Publication, PublishFile, Roles, init, publish};
 use inkling_store::store::{EnsureOptions, Store, StoreConfig, TrustedCatalog};
@@ -174,4 +174,28 @@ fn a_file_that_a_release_has_twice_is_fetched_once() {
     world.publish("m", 1, &weights, &weights, true);
     world.ensure("m").unwrap();
     assert_eq!(world.read("m", Role::Template), Some(weights));
+}
+
+/// Who answers 404 for the catalogue keeps no update away unseen; a catalogue that offers nothing takes nothing away.
+#[test]
+fn a_catalogue_that_is_not_there_is_no_catalogue_that_offers_nothing() {
+    let world = World::new();
+    let weights = gguf(CHUNK, 1);
+    world.publish("m", 1, &weights, TEMPLATE, true);
+    world.ensure("m").unwrap();
+    world.begin("m", true).wait().unwrap();
+    for document in ["catalog.json", "rollout.json"] {
+        let path = world.published.path().join(document);
+        if !path.exists() {
+            continue;
+        }
+        let aside = path.with_extension("aside");
+        fs::rename(&path, &aside).unwrap();
+        let kind = world.begin("m", true).wait().unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::ModelNotFound { .. }), "{document}: {kind:?}");
+        // Without asking, it is there.
+        world.ensure("m").unwrap();
+        fs::rename(&aside, &path).unwrap();
+    }
+    world.begin("m", true).wait().unwrap();
 }

@@ -11,10 +11,21 @@ use crate::net::open::Address;
 use crate::rollout::{Device, choose};
 use crate::slot::{Slot, Why};
 use crate::trust::{TrustState, accept_catalog, accept_release, accept_rollout, accept_root};
-use crate::{Digest, ModelId, StoreError};
+use crate::{Digest, FetchError, ModelId, StoreError};
 
 /// Roots that are taken one after another: a publisher who rotates keys daily is caught up with in half a year's sleep.
 const MOST_ROOTS: usize = 200;
+
+/// A document that is not there is no offer of nothing: who can keep it away could keep every update away, and nobody
+/// would ever see that what is known has expired.
+fn unanswered(error: StoreError) -> StoreError {
+    match error {
+        StoreError::NotFound { what } => {
+            StoreError::Download { url: what, attempts: 1, source: FetchError::Status { status: 404 } }
+        }
+        other => other,
+    }
+}
 
 impl Inner {
     /// The release that the catalogue offers, or the one that is there if it offers no later one.
@@ -22,7 +33,7 @@ impl Inner {
         let Some(trusted) = self.catalog(url) else {
             return Err(invalid("source", format!("no root is known for the catalogue {url}")));
         };
-        let (catalog, offers) = self.accept(trusted, &job.control)?;
+        let (catalog, offers) = self.accept(trusted, &job.control).map_err(unanswered)?;
         let offered = catalog.model(model);
         let offered = offered.ok_or_else(|| StoreError::NotFound { what: format!("{model} in {url}") })?;
         let slot = self.slot(&job.id)?;
@@ -32,7 +43,7 @@ impl Inner {
             StoreError::NotFound { what }
         })?;
         let address = Address::new(resolve(url, &named.path)?);
-        let bytes = self.net.small(&address, named.size, &job.control)?;
+        let bytes = self.net.small(&address, named.size, &job.control).map_err(unanswered)?;
         let manifest = accept_release(model, named, &bytes)?;
         wanted(url, manifest)
     }
