@@ -51,7 +51,8 @@ impl World {
         let size = 200 + self.random.index(9000);
         let bytes = self.random.bytes(size);
         let before = self.slots();
-        let usage = self.disk.usage().unwrap().total;
+        let used = self.disk.usage().unwrap();
+        let usage = used.total;
         // The record and the table of the file are small; what they take is asked for too.
         let need = size as u64 + 2000;
         let policy = EvictPolicy {
@@ -66,6 +67,8 @@ impl World {
             Ok(evicted) => evicted,
             Err(StoreError::Full { need, have, .. }) => {
                 assert!(have < need);
+                // For what cannot fit nothing goes.
+                assert_eq!((self.slots(), self.disk.usage().unwrap()), (before, used));
                 return self.count("refused");
             }
             Err(error) => panic!("{error}"),

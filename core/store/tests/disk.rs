@@ -306,6 +306,12 @@ fn what_is_no_store_is_said_so() {
     try_open(&store).unwrap();
 }
 
+/// Bytes that an object is counted as.
+fn usage_of(disk: &Disk, digest: &Digest) -> u64 {
+    let usage = disk.usage().unwrap();
+    usage.objects.iter().filter(|object| object.digest == *digest).map(|object| object.bytes + object.panels).sum()
+}
+
 #[test]
 fn leased_pinned_and_needed_models_stay() {
     use inkling_store::disk::EvictPolicy;
@@ -339,7 +345,7 @@ fn leased_pinned_and_needed_models_stay() {
     std::fs::write(disk.panels(&digests[2]).unwrap().join("panels"), [0; 9999]).unwrap();
     let lease = disk.lease(&digests[0]).unwrap();
     assert!(disk.is_leased(&digests[0]) && !disk.is_leased(&digests[1]));
-    let policy = EvictPolicy {
+    let unmeetable = EvictPolicy {
         budget: 1,
         keep_free: 0,
         hysteresis: 0.1,
@@ -347,7 +353,24 @@ fn leased_pinned_and_needed_models_stay() {
         keep: vec![ids[3].clone()],
         coming: Vec::new(),
     };
-    assert!(matches!(disk.evict(&policy), Err(StoreError::Full { .. })));
+    // What would not be enough stays: slots, objects, what has arrived of other files and what is in quarantine.
+    let left = vec![5; 3000];
+    let staging = disk.stage(&FilePlan::plain(Digest::of(&left), left.len() as u64)).unwrap();
+    drop(staging);
+    std::fs::write(disk.folder().join("quarantine/x"), [0; 99]).unwrap();
+    let before = (disk.slots().unwrap(), disk.usage().unwrap());
+    assert!(before.1.staging > 0 && before.1.quarantine > 0);
+    assert!(matches!(disk.evict(&unmeetable), Err(StoreError::Full { .. })));
+    let unmeetable_disk = EvictPolicy { budget: u64::MAX, keep_free: 1 << 60, ..unmeetable.clone() };
+    assert!(matches!(disk.evict(&unmeetable_disk), Err(StoreError::Full { .. })));
+    assert_eq!((disk.slots().unwrap(), disk.usage().unwrap()), before);
+    // What fits if all goes that may does go, to the last byte.
+    let stays: u64 = [0, 1, 3].iter().map(|&at| usage_of(&disk, &digests[at])).sum();
+    let policy = EvictPolicy { budget: stays, ..unmeetable };
+    assert!(disk.evict(&EvictPolicy { budget: stays - 1, ..policy.clone() }).is_err());
+    assert_eq!((disk.slots().unwrap(), disk.usage().unwrap()), before);
+    disk.evict(&policy).unwrap();
+    assert_eq!(disk.usage().unwrap().total, stays);
     let there: Vec<bool> = digests.iter().map(|digest| disk.object(digest).unwrap().is_some()).collect();
     assert_eq!(there, [true, true, false, true]);
     assert!(!disk.folder().join(format!("panels/{}", digests[2])).exists());
@@ -355,7 +378,8 @@ fn leased_pinned_and_needed_models_stay() {
     drop(lease);
     let roomy = EvictPolicy { budget: 1 << 40, need: 1 << 20, ..policy.clone() };
     assert_eq!(disk.evict(&roomy).unwrap(), Default::default());
-    assert!(disk.evict(&policy).is_err());
+    let stays: u64 = [1, 3].iter().map(|&at| usage_of(&disk, &digests[at])).sum();
+    disk.evict(&EvictPolicy { budget: stays, ..policy }).unwrap();
     assert!(disk.object(&digests[0]).unwrap().is_none());
     assert!(matches!(disk.lease(&digests[0]), Err(StoreError::NotFound { .. })));
     // What nobody names goes with the collection, once it is old.

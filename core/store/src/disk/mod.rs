@@ -25,7 +25,7 @@
 //! | `objects`, `table` | finding, verifying, trusting, leasing; what tells a right chunk from a wrong one |
 //! | `staging`, `have`, `ahead` | putting a file together; which chunks are there; its digest while it comes |
 //! | `repair` | fetching only what is damaged |
-//! | `space` | usage, collection, eviction |
+//! | `space`, `spare` | usage, collection, eviction; what could go |
 
 mod ahead;
 pub(crate) mod checked;
@@ -34,6 +34,7 @@ mod objects;
 mod records;
 mod repair;
 mod space;
+mod spare;
 mod staging;
 mod table;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use super::spare::{may_go, may_lose_previous};
 use super::{Disk, Inner, lock, remove_folder};
 use crate::{Digest, ModelId, Slot, StoreError};
 
@@ -166,7 +167,8 @@ impl Disk {
     /// whole models, the longest unused first; never one that is pinned, leased, or to be kept.
     ///
     /// # Errors
-    /// [`StoreError::Full`] if there is not enough that may go. Nothing went then that the budget did not ask for.
+    /// [`StoreError::Full`] if there is not enough that may go. Nothing went then, unless somebody began to read some of
+    /// it meanwhile.
     pub fn evict(&self, policy: &EvictPolicy) -> Result<Evicted, StoreError> {
         let _names = lock(&self.inner.names);
         let (mut slots, damaged) = self.read_slots()?;
@@ -175,19 +177,20 @@ impl Disk {
         if room.is_enough() {
             return Ok(evicted);
         }
+        // Tried on a copy: for what cannot fit nothing goes.
+        let mut tried = room.clone();
+        self.spare(damaged.is_empty().then_some(&slots[..]), policy, &mut tried)?;
+        if !tried.is_enough() {
+            return Err(tried.error(policy));
+        }
         room.add((policy.budget as f64 * policy.hysteresis.clamp(0.0, 1.0)) as u64);
         room.free(self.inner.clear_quarantine()?);
         if damaged.is_empty() {
             self.evict_staging(&slots, policy, &mut room)?;
             self.evict_unnamed(&slots, &mut room)?;
             slots.sort_by_key(|slot| (slot.last_used, slot.id.clone()));
-            let may_go = |slot: &Slot| !slot.pinned && !policy.keep.contains(&slot.id);
             for at in 0..slots.len() {
-                if !room.is_roomy() && may_go(&slots[at]) && slots[at].previous.is_some() {
-                    let gone: Vec<Digest> = digests(&slots[at].previous);
-                    if self.any_leased(&gone) {
-                        continue;
-                    }
+                if !room.is_roomy() && may_lose_previous(self, &slots[at], policy) {
                     slots[at].previous = None;
                     self.put_slot_locked(&mut slots[at])?;
                     evicted.previous.push(slots[at].id.clone());
@@ -196,7 +199,7 @@ impl Disk {
             }
             for at in 0..slots.len() {
                 let gone: Vec<Digest> = slots[at].digests().collect();
-                if !room.is_roomy() && may_go(&slots[at]) && !gone.is_empty() && !self.any_leased(&gone) {
+                if !room.is_roomy() && may_go(&slots[at], policy) && !gone.is_empty() && !self.any_leased(&gone) {
                     slots[at].evicted();
                     self.put_slot_locked(&mut slots[at])?;
                     let marked = Self::marked(&slots);
@@ -226,9 +229,7 @@ impl Disk {
         };
         let mut nobodys = self.staged()?;
         // A damaged object's repair is still wanted: its slot names it. So is what a background session is fetching.
-        nobodys.retain(|digest| {
-            !marked.contains(digest) && !policy.coming.contains(digest) && !self.inner.is_awaited(digest)
-        });
+        nobodys.retain(|digest| !marked.contains(digest) && self.inner.is_nobodys(digest, policy));
         nobodys.sort_by_key(|digest| (touched(digest), *digest));
         for digest in nobodys {
             if !room.is_roomy() {
@@ -250,19 +251,16 @@ impl Disk {
     }
 }
 
-fn digests(release: &Option<crate::Release>) -> Vec<Digest> {
-    release.iter().flat_map(|release| release.files.iter().map(|file| file.sha256)).collect()
-}
-
 /// How much must still go: two limits, of which each is met by itself.
-struct Room {
+#[derive(Clone)]
+pub(super) struct Room {
     budget: Limit,
     disk: Limit,
     /// Bytes that the disk must have free.
     floor: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Limit {
     /// Bytes that must go, and those that should.
     must: u64,
@@ -301,13 +299,13 @@ impl Room {
         self.disk.add(more);
     }
 
-    fn free(&mut self, bytes: u64) {
+    pub(super) fn free(&mut self, bytes: u64) {
         self.budget.gone += bytes;
         self.disk.gone += bytes;
     }
 
     /// What was begun counts as whole in the budget; the disk gets back what it gave.
-    fn free_staged(&mut self, staged: Staged) {
+    pub(super) fn free_staged(&mut self, staged: Staged) {
         self.budget.gone += staged.planned.max(staged.taken);
         self.disk.gone += staged.taken;
     }
@@ -342,7 +340,7 @@ pub(super) fn full(need: u64, have: u64) -> StoreError {
 }
 
 impl Inner {
-    fn usage(&self, marked: &BTreeSet<Digest>) -> Result<Usage, StoreError> {
+    pub(super) fn usage(&self, marked: &BTreeSet<Digest>) -> Result<Usage, StoreError> {
         let names = |folder: &str| {
             let folder = self.root.join(folder);
             let names = self.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
@@ -386,11 +384,11 @@ impl Inner {
         self.staging_path(digest).join("awaited")
     }
 
-    fn is_awaited(&self, digest: &Digest) -> bool {
+    pub(super) fn is_awaited(&self, digest: &Digest) -> bool {
         self.vfs.stat(&self.awaited_path(digest)).is_ok()
     }
 
-    fn staging_size(&self, digest: &Digest) -> Staged {
+    pub(super) fn staging_size(&self, digest: &Digest) -> Staged {
         let data = self.staging_path(digest).join("data");
         Staged { planned: self.planned(digest), taken: self.vfs.stat(&data).map_or(0, |stat| stat.allocated) }
     }
@@ -413,11 +411,11 @@ impl Inner {
         if bytes > 0 && need > free { Err(full(need, free)) } else { Ok(()) }
     }
 
-    fn size_of(&self, path: &Path) -> u64 {
+    pub(super) fn size_of(&self, path: &Path) -> u64 {
         self.vfs.stat(path).map_or(0, |stat| stat.len)
     }
 
-    fn size_of_folder(&self, folder: &Path) -> u64 {
+    pub(super) fn size_of_folder(&self, folder: &Path) -> u64 {
         let names = self.vfs.read_dir(folder).unwrap_or_default();
         names.iter().map(|name| self.size_of(&folder.join(name))).sum()
     }
@@ -425,7 +423,7 @@ impl Inner {
     /// Removes an object with all that belongs to it, unless somebody reads it or it waits for its slot.
     fn remove_object(&self, digest: &Digest) -> Result<u64, StoreError> {
         let (path, table, panels) = (self.object_path(digest), self.chunks_path(digest), self.panels_path(digest));
-        if lock(&self.held).contains(digest) || self.is_leased(&path) {
+        if self.is_in_use(digest) {
             return Ok(0);
         }
         let freed = self.size_of(&path) + self.size_of(&table) + self.size_of_folder(&panels);
@@ -448,28 +446,17 @@ impl Inner {
             return Ok(Staged::default());
         }
         let folder = self.staging_path(digest);
-        let staged = self.staging_size(digest);
-        let planned = self.size_of_folder(&folder).max(staged.planned);
+        let staged = self.whole_staging(digest);
         remove_folder(&*self.vfs, &folder).map_err(StoreError::io("removing", &folder))?;
-        Ok(Staged { planned, ..staged })
+        Ok(staged)
     }
 
     /// Empties quarantine of what nobody reads and nothing is taken from any more.
     fn clear_quarantine(&self) -> Result<u64, StoreError> {
-        let folder = self.root.join("quarantine");
-        let names = self.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
         let mut freed = 0;
-        for name in names.iter().filter_map(|name| name.to_str()) {
-            let path = folder.join(name);
-            let digest = name.strip_suffix(".chunks").unwrap_or(name).parse::<Digest>().ok();
-            let is_needed = digest.is_some_and(|digest| {
-                // A repair that is not done still takes from it.
-                lock(&self.open).contains(&digest) || self.vfs.stat(&self.staging_path(&digest)).is_ok()
-            });
-            if !is_needed && !self.is_leased(&path) {
-                freed += self.size_of(&path);
-                self.remove_file(&path)?;
-            }
+        for path in self.idle_quarantine()? {
+            freed += self.size_of(&path);
+            self.remove_file(&path)?;
         }
         Ok(freed)
     }
