@@ -211,10 +211,17 @@ private final class System: PartSession, @unchecked Sendable {
         let source = try server.source(Scratch.demo)
         for _ in 0..<3 { try await downloads.ensure(source) }
         #expect(system.begun.with { $0.count } == 4)
+        let events = downloads.events()
         try await downloads.cancel("model")
         #expect(downloads.ids.isEmpty)
         #expect(await system.running().isEmpty)
         #expect(try await store.list().isEmpty)
+        // What ends of it later is let go, until somebody asks again.
+        try await Task.sleep(for: .milliseconds(4500))
+        #expect(try downloads.ids.isEmpty && store.download("model") == nil)
+        #expect(try await store.list().isEmpty)
+        try await downloads.ensure(source)
+        #expect(isReady(try await end(events)))
     }
 
     /// Linux's session in place of the background one: what it tells is what the system would tell.

@@ -27,6 +27,8 @@ final class PartKeeper: PartListener {
         /// said that this was all. The two may come in either order.
         var owed = 0
         var gathering: Bool { owed > 0 }
+        /// Models that nobody wants any more, until somebody asks again: what ends of them later is let go.
+        var cancelled: Set<String> = []
         /// Models that the store is installing.
         var installing: Set<String> = []
         /// Those who want to know when there is nothing left to do.
@@ -85,10 +87,12 @@ final class PartKeeper: PartListener {
             // The store is at it already, with what came earlier or because the app asked it.
             if let part = state.with({ $0.parts.values.first { $0.part.source == text }?.part }) { return part.id }
             let id = try store.ensure(source, options: options).id
+            state.with { _ = $0.cancelled.remove(id) }
             touch(
                 BackgroundPart(source: text, options: options, id: id, file: "", from: 0, length: 0, asked: 0))
             return id
         }
+        state.with { _ = $0.cancelled.remove(missing.id) }
         // What is on its way is not asked for twice, also if it is not known here yet.
         await look()
         let asked = missing.parts.reduce(0) { $0 + Int(clamping: $1.length) }
@@ -147,6 +151,7 @@ final class PartKeeper: PartListener {
 
     func cancel(_ id: String) async throws {
         state.with { state in
+            state.cancelled.insert(id)
             state.parts = state.parts.filter { $0.value.part.id != id }
             state.touched[id] = nil
         }
@@ -160,7 +165,8 @@ final class PartKeeper: PartListener {
     /// These are on their way, but for those that have ended since somebody asked.
     private func restore(_ running: [BackgroundPart]) {
         state.with { state in
-            for part in running where state.parts[part.key] == nil && !state.ended.contains(part.key) {
+            for part in running
+            where state.parts[part.key] == nil && !state.ended.contains(part.key) && !state.cancelled.contains(part.id) {
                 state.parts[part.key] = (part, 0)
             }
             state.looking -= 1
@@ -234,11 +240,16 @@ final class PartKeeper: PartListener {
     }
 
     private func conclude(_ part: BackgroundPart, _ request: URLRequest, _ verdict: PartVerdict) {
+        let verdict = isCancelled(part.id) ? .forget : verdict
         if case .again(let after) = verdict {
             var next = part
             next.attempt += 1
             state.with { $0.parts[part.key] = (next, 0) }
-            if (try? session.begin(request, next, after: after)) != nil { return }
+            if (try? session.begin(request, next, after: after)) != nil {
+                // Somebody may have looked for what to end before this was begun.
+                if isCancelled(part.id) { Task { [session] in await session.cancel(id: part.id) } }
+                return
+            }
         }
         state.with { state in
             state.parts[part.key] = nil
@@ -249,6 +260,8 @@ final class PartKeeper: PartListener {
         tellProgress(part)
         settle()
     }
+
+    private func isCancelled(_ id: String) -> Bool { state.with { $0.cancelled.contains(id) } }
 
     // MARK: installing
 
@@ -298,7 +311,9 @@ final class PartKeeper: PartListener {
     private func install(_ part: BackgroundPart) async {
         do {
             try await patiently {
+                guard !isCancelled(part.id) else { throw CancellationError() }
                 let download = try store.ensure(StoreSource(part.source), options: part.options)
+                if isCancelled(part.id) { download.cancel() }
                 watchers.tell(.installing(id: part.id, download))
                 try await download.wait()
             }
@@ -332,6 +347,6 @@ final class PartKeeper: PartListener {
 
     /// The models of which parts are on their way.
     func ids() -> Set<String> {
-        state.with { Set($0.parts.values.map(\.part.id)).union($0.installing) }
+        state.with { Set($0.parts.values.map(\.part.id)).union($0.installing).subtracting($0.cancelled) }
     }
 }
