@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::block_on;
 use inkling_ffi::{
     FfiDownload, FfiDownloadEvent, FfiEnsureOptions, FfiError, FfiNetwork, FfiNetworkSignal, FfiSignals, FfiStore,
-    FfiStoreOptions, FfiStoreServices, FfiWait,
+    FfiStoreServices, FfiWait,
 };
 
 struct Offline;
@@ -23,16 +23,7 @@ impl FfiNetworkSignal for Offline {
 
 /// A download that waits for ever.
 fn waiting(folder: &tempfile::TempDir) -> (Arc<FfiStore>, Arc<FfiDownload>) {
-    let options = FfiStoreOptions {
-        folder: folder.path().join("store").to_str().unwrap().to_owned(),
-        hub: None,
-        token: None,
-        redirect_domains: Vec::new(),
-        budget: None,
-        keep_free: Some(0),
-        catalogs: Vec::new(),
-        only_signed: false,
-    };
+    let options = common::store_options(folder.path());
     let signals = FfiSignals { network: Some(Arc::new(Offline)), ..FfiSignals::default() };
     let store = FfiStore::new(options, FfiStoreServices { signals, ..FfiStoreServices::default() }).unwrap();
     let source = format!("http://127.0.0.1:1/m.gguf#sha256={}&size=7", "ab".repeat(32));

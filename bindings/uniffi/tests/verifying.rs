@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use common::{DEMO, block_on};
-use inkling_ffi::{FfiEnsureOptions, FfiError, FfiProgress, FfiStore, FfiStoreOptions, FfiStoreServices};
+use inkling_ffi::{FfiEnsureOptions, FfiError, FfiProgress, FfiStore, FfiStoreServices};
 
 /// Says when the first chunk is read, and lets the second be read when it is told to.
 struct Gate {
@@ -27,16 +27,7 @@ impl FfiProgress for Gate {
 }
 
 fn installed(folder: &tempfile::TempDir) -> Arc<FfiStore> {
-    let options = FfiStoreOptions {
-        folder: folder.path().join("store").to_str().unwrap().to_owned(),
-        hub: None,
-        token: None,
-        redirect_domains: Vec::new(),
-        budget: None,
-        keep_free: Some(0),
-        catalogs: Vec::new(),
-        only_signed: false,
-    };
+    let options = common::store_options(folder.path());
     let store = FfiStore::new(options, FfiStoreServices::default()).unwrap();
     let options = FfiEnsureOptions { id: Some("demo".to_owned()), ..FfiEnsureOptions::default() };
     let download = store.ensure(format!("file:{DEMO}"), options).unwrap();

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use inkling_ffi::{
     FfiEngine, FfiEngineConfig, FfiError, FfiEvent, FfiGenerationOptions, FfiLoadOptions, FfiLogitBias, FfiModel,
-    FfiSession, FfiSignals, FfiStats, FfiStream, FfiWeightCache,
+    FfiSession, FfiSignals, FfiStats, FfiStoreOptions, FfiStream, FfiWeightCache,
 };
 
 /// The tiny model of the command line.
@@ -32,6 +32,20 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => std::thread::park(),
         }
+    }
+}
+
+/// A store in this folder, which asks nobody.
+pub(crate) fn store_options(folder: &std::path::Path) -> FfiStoreOptions {
+    FfiStoreOptions {
+        folder: folder.join("store").to_str().unwrap().to_owned(),
+        hub: None,
+        token: None,
+        redirect_domains: Vec::new(),
+        budget: None,
+        keep_free: Some(0),
+        catalogs: Vec::new(),
+        only_signed: false,
     }
 }
 

@@ -4,9 +4,11 @@
 //! bytes under another cut. It notes which chunks came since the record before it. Those are verified again before they
 //! are believed, because a disk may have said that it had written what it had not.
 
+use std::io;
 use std::path::Path;
 
-use super::checked::HAVE;
+use super::checked::{HAVE, PLAN};
+use super::read_whole;
 use super::records::{self, Found, Pair};
 use super::table::Sum;
 use crate::{Digest, FilePlan, Vfs};
@@ -32,6 +34,12 @@ pub(super) fn plan_bytes(plan: &FilePlan) -> (Vec<u8>, Digest) {
     let bytes = serde_json::to_vec(plan).unwrap_or_default();
     let digest = Digest::of(&bytes);
     (bytes, digest)
+}
+
+/// The plan that was kept in the folder of a file that is put together; `None` if there is none, or a damaged one.
+pub(super) fn kept_plan(vfs: &dyn Vfs, folder: &Path) -> io::Result<Option<FilePlan>> {
+    let bytes = read_whole(vfs, &folder.join("plan"), PLAN.largest_file())?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(PLAN.decode(&bytes).ok()?).ok()))
 }
 
 fn pack(bits: &[bool]) -> impl Iterator<Item = u8> {

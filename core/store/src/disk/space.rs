@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use super::have::kept_plan;
 use super::spare::{may_go, may_lose_previous};
 use super::{Disk, Inner, lock, remove_folder};
 use crate::{Digest, ModelId, Slot, StoreError};
@@ -178,10 +179,12 @@ impl Disk {
             return Ok(evicted);
         }
         // Tried on a copy: for what cannot fit nothing goes.
-        let mut tried = room.clone();
-        self.spare(damaged.is_empty().then_some(&slots[..]), policy, &mut tried)?;
-        if !tried.is_enough() {
-            return Err(tried.error(policy));
+        if !room.is_enough() {
+            let mut tried = room.clone();
+            self.spare(damaged.is_empty().then_some(&slots[..]), policy, &mut tried)?;
+            if !tried.is_enough() {
+                return Err(tried.error(policy));
+            }
         }
         room.add((policy.budget as f64 * policy.hysteresis.clamp(0.0, 1.0)) as u64);
         room.free(self.inner.clear_quarantine()?);
@@ -367,10 +370,7 @@ impl Inner {
     }
 
     fn planned(&self, digest: &Digest) -> u64 {
-        use super::checked::PLAN;
-        let path = self.staging_path(digest).join("plan");
-        let bytes = super::read_whole(&*self.vfs, &path, PLAN.largest_file()).ok().flatten().unwrap_or_default();
-        let plan = PLAN.decode(&bytes).ok().and_then(|payload| serde_json::from_slice::<crate::FilePlan>(payload).ok());
+        let plan = kept_plan(&*self.vfs, &self.staging_path(digest)).ok().flatten();
         plan.map_or(0, |plan| plan.size.min(crate::plan::LARGEST_FILE))
     }
 

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn sums_are_written_and_read() {
         let sum = Sum::of(b"abc");
-        // By the reference implementation (xxhsum -H2): XXH3_128 of "abc".
+        // XXH3_128 of "abc", as the reference implementation in C gives it.
         assert_eq!(format!("{:016x}{:016x}", sum.0, sum.1), "06b05ab6733a618578af5f94892f3950");
         assert_eq!(Sum::from_bytes(sum.to_bytes()), sum);
         let text = serde_json::to_string(&sum).unwrap_or_default();

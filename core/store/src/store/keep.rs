@@ -78,15 +78,9 @@ impl Store {
         let total = files.iter().map(|file| file.size).sum();
         let mut verified = Verified { bytes: 0, damaged: Vec::new() };
         for file in files {
-            if inner.disk.object(&file.sha256)?.is_none() {
-                if inner.still_names(id, &file.sha256)? {
-                    verified.damaged.push((file.name.clone(), Vec::new()));
-                }
-                continue;
-            }
             let before = verified.bytes;
             let bad = match inner.disk.verify(&file.sha256, cancel, &mut |done, _| progress(before + done, total)) {
-                // Somebody removed it in between.
+                // It is lost, or somebody removed it because nobody needs it any more.
                 Err(StoreError::NotFound { .. }) => {
                     if inner.still_names(id, &file.sha256)? {
                         verified.damaged.push((file.name.clone(), Vec::new()));

@@ -11,7 +11,7 @@ use inkling_base::{CancelToken, Clock};
 use super::slots::SlotRef;
 use super::{Inner, Store};
 use crate::disk::Lease;
-use crate::slot::{Choice, FellBack, Slot, Which, Why};
+use crate::slot::{Choice, FellBack, Slot, SlotError, Which, Why};
 use crate::{Digest, ModelId, Release, ReleaseFile, Role, StoreError};
 
 /// A model that somebody reads.
@@ -154,7 +154,10 @@ impl Store {
             // On a copy: what is verified now is verified before the load is counted, because somebody may lose patience.
             let mut slot = inner.slot(id)?.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
             inner.check_signed(&slot)?;
-            let Ok(planned) = slot.begin(inner.now()) else { return inner.nothing_usable(id) };
+            let Ok(planned) = slot.begin(inner.now()) else {
+                let failure = inner.begin(id)?.err();
+                return Err(failure.map_or_else(|| StoreError::NotFound { what: id.to_string() }, StoreError::from));
+            };
             let files = match inner.borrow(id, &planned, cancel, progress) {
                 Ok(files) => files,
                 Err(Refusal::Release(error, why)) => match inner.fallback(id, &planned.release, why)? {
@@ -169,7 +172,7 @@ impl Store {
             let weights = planned.release.weights();
             let weights = weights.ok_or_else(|| StoreError::NotFound { what: format!("the weights of {id}") })?;
             let panels = inner.disk.panels(&weights.sha256)?;
-            let Some(choice) = inner.begin(id)? else { return inner.nothing_usable(id) };
+            let choice = inner.begin(id)??;
             fell_back.extend(choice.fell_back);
             let lent = Lent {
                 id: id.clone(),
@@ -208,26 +211,16 @@ fn judge(error: StoreError) -> Refusal {
 }
 
 impl Inner {
-    /// Counts a load, on the disk, before it begins. `None` if there is nothing to load.
-    fn begin(&self, id: &ModelId) -> Result<Option<Choice>, StoreError> {
-        let (now, mut choice) = (self.now(), None);
+    /// Counts a load, on the disk, before it begins; or says why there is nothing to load, what became of the releases
+    /// being kept.
+    fn begin(&self, id: &ModelId) -> Result<Result<Choice, SlotError>, StoreError> {
+        let (now, mut outcome) = (self.now(), Err(SlotError::NothingUsable(Vec::new())));
         self.change(id, |slot| {
             let mut slot = slot.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
-            choice = slot.begin(now).ok();
+            outcome = slot.begin(now);
             Ok(slot)
         })?;
-        Ok(choice)
-    }
-
-    /// No release is left. What became of them is kept.
-    fn nothing_usable<T>(&self, id: &ModelId) -> Result<T, StoreError> {
-        let (now, mut failure) = (self.now(), None);
-        self.change(id, |slot| {
-            let mut slot = slot.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
-            failure = slot.begin(now).err();
-            Ok(slot)
-        })?;
-        Err(failure.map_or_else(|| StoreError::NotFound { what: id.to_string() }, StoreError::from))
+        Ok(outcome)
     }
 
     /// Whether the store may still use what it has: it may have become stricter since.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::kept::Kept;
 use super::{Arrivals, Staging};
 use crate::disk::checked::PLAN;
-use crate::disk::have::{Have, plan_bytes};
+use crate::disk::have::{Have, kept_plan, plan_bytes};
 use crate::disk::table::Sum;
 use crate::disk::{Disk, Inner, lock, read_whole, remove_folder};
 use crate::plan::LARGEST_FILE;
@@ -114,9 +114,7 @@ impl Disk {
     /// Bytes that are noted to be there of a file that is being put together.
     pub fn staged_bytes(&self, digest: &Digest) -> u64 {
         let folder = self.inner.staging_path(digest);
-        let plan = read_whole(&*self.inner.vfs, &folder.join("plan"), PLAN.largest_file()).ok().flatten();
-        let plan = plan.and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok());
-        let Some(plan) = plan else { return 0 };
+        let Some(plan) = kept_plan(&*self.inner.vfs, &folder).ok().flatten() else { return 0 };
         match Have::peek(&*self.inner.vfs, &folder) {
             Some(have) if have.plan == plan_bytes(&plan).1 && have.bits.len() == plan.chunks.len() => {
                 let here = have.bits.iter().enumerate().filter(|(_, here)| **here);
@@ -132,19 +130,15 @@ impl Disk {
         let names = self.inner.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
         Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
     }
-}
 
-impl Disk {
     /// Goes on with a file of which only the digest is known: its plan is the one that was kept. `None` if nobody began
     /// it.
     ///
     /// # Errors
     /// As [`Disk::stage`].
     pub fn resume(&self, digest: &Digest) -> Result<Option<Staging>, StoreError> {
-        let path = self.inner.staging_path(digest).join("plan");
-        let bytes =
-            read_whole(&*self.inner.vfs, &path, PLAN.largest_file()).map_err(StoreError::io("reading", &path))?;
-        let plan = bytes.and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok());
+        let folder = self.inner.staging_path(digest);
+        let plan = kept_plan(&*self.inner.vfs, &folder).map_err(StoreError::io("reading the plan in", &folder))?;
         plan.filter(|plan| plan.sha256 == *digest).map(|plan| self.stage(&plan)).transpose()
     }
 }

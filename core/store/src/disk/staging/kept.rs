@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::disk::checked::PLAN;
-use crate::disk::have::{Have, plan_bytes};
+use crate::disk::Inner;
+use crate::disk::have::{Have, kept_plan, plan_bytes};
 use crate::disk::objects::read_chunk;
 use crate::disk::table::Sum;
-use crate::disk::{Inner, read_whole};
 use crate::{Digest, FilePlan, StoreError, VfsFile};
 
 /// What an earlier staging left that can be used.
@@ -42,15 +41,13 @@ impl Kept {
             is_stale: generation > 0,
             generation,
         };
-        let read = |name: &str, largest| read_whole(&*inner.vfs, &folder.join(name), largest).ok().flatten();
         let Some(have) = Have::read(&*inner.vfs, folder) else { return Ok(nothing(0)) };
         let len = file.stat().map_err(StoreError::io("looking at", folder))?.len;
         if have.plan == plan_digest && have.bits.len() == count {
             return Ok(Self::same(file, len, plan, &have));
         }
-        let old = read("plan", PLAN.largest_file())
-            .and_then(|bytes| serde_json::from_slice::<FilePlan>(PLAN.decode(&bytes).ok()?).ok())
-            .filter(|old| plan_bytes(old).1 == have.plan && old.chunks.len() == have.bits.len());
+        let old = kept_plan(&*inner.vfs, folder).ok().flatten();
+        let old = old.filter(|old| plan_bytes(old).1 == have.plan && old.chunks.len() == have.bits.len());
         let Some(old) = old else { return Ok(nothing(have.generation)) };
         Ok(Self::other(file, len, plan, &old, &have))
     }
