@@ -2,6 +2,7 @@
 //! in the middle: the next one goes on there.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -181,15 +182,15 @@ impl Inner {
 
     /// Makes room, and a place for every file that is not there yet.
     pub(super) fn stage(&self, job: &Job, wanted: &Wanted) -> Result<Vec<Option<Staging>>, StoreError> {
-        let begun = self.disk.staged()?;
-        let mut bytes = 0_u64;
+        let mut lacking = BTreeMap::new();
         for file in &wanted.files {
-            // What was begun is counted already.
-            if !self.is_whole(job, &file.plan)? && !begun.contains(&file.plan.sha256) {
-                bytes = bytes.saturating_add(file.plan.size);
+            if !self.is_whole(job, &file.plan)? {
+                lacking.insert(file.plan.sha256, file.plan.size);
             }
         }
-        self.make_room(job, bytes)?;
+        let turn = self.make_room(job, lacking)?;
+        // Others see on the list what was promised. One that is not on it has begun before they look.
+        let _turn = job.is_loose().then_some(turn);
         // All take them in one order, so that no two wait for each other. What is needed twice is fetched once.
         let mut order: Vec<usize> = (0..wanted.files.len()).collect();
         order.sort_by_key(|&at| (wanted.files[at].plan.sha256, !wanted.files[at].file.required));

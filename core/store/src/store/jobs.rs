@@ -1,6 +1,7 @@
 //! The downloads that are on their way: who comes first, who waits.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -76,6 +77,8 @@ pub(crate) struct Job {
     pub(crate) control: Control,
     pub(crate) board: Board,
     wanted: Mutex<Vec<Digest>>,
+    /// Files that room was made for, and their bytes.
+    promised: Mutex<BTreeMap<Digest, u64>>,
     /// Whether it has, or takes, the right to put them together.
     holds: AtomicBool,
     /// Earlier ones come first among equals.
@@ -107,6 +110,16 @@ impl Job {
 
     pub(crate) fn set_wanted(&self, files: Vec<Digest>) {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    /// Files that room was made for, and their bytes: they are on their way from then on, also those of which nothing
+    /// is on the disk yet.
+    pub(crate) fn promised(&self) -> BTreeMap<Digest, u64> {
+        self.promised.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn promise(&self, files: BTreeMap<Digest, u64>) {
+        *self.promised.lock().unwrap_or_else(PoisonError::into_inner) = files;
     }
 
     /// Holds its files, for as long as what is returned lives.
@@ -189,6 +202,7 @@ impl Jobs {
             control: control(number),
             board: Board::default(),
             wanted: Mutex::default(),
+            promised: Mutex::default(),
             holds: AtomicBool::new(false),
             number,
         });
@@ -250,6 +264,7 @@ impl Jobs {
             control: Control::new(),
             board: Board::default(),
             wanted: Mutex::default(),
+            promised: Mutex::default(),
             holds: AtomicBool::new(false),
             number: LOOSE,
         }

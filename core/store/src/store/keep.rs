@@ -1,6 +1,8 @@
 //! Looking after what is installed: list, verify, pin, remove, undo, make room.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use inkling_base::CancelToken;
@@ -215,24 +217,53 @@ impl Inner {
         self.jobs.all().iter().flat_map(|job| job.wanted()).collect()
     }
 
-    /// Evicts, oldest first, until so many bytes may come for the job, besides what it and others have begun.
-    pub(crate) fn make_room(&self, job: &Job, bytes: u64) -> Result<(), StoreError> {
-        let _turn = self.turn();
+    /// Bytes of these files that are neither there nor begun: what is begun is counted as it will be, wherever what is
+    /// used is counted. A folder in which there is no plan yet is not.
+    fn unbegun<'a>(&self, files: impl IntoIterator<Item = (&'a Digest, &'a u64)>) -> Result<u64, StoreError> {
+        let mut bytes = 0_u64;
+        for (digest, &size) in files {
+            let is_there = self.disk.object(digest)?.is_some() && !self.is_suspect(digest);
+            if !is_there && self.disk.staging_size(digest).planned != size {
+                bytes = bytes.saturating_add(size);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Bytes that downloads have yet to begin of files that room was made for, but for these files.
+    fn promised(&self, but: impl Fn(&Digest) -> bool) -> Result<u64, StoreError> {
+        let mut files: BTreeMap<Digest, u64> = self.jobs.all().iter().flat_map(|job| job.promised()).collect();
+        files.retain(|digest, _| !but(digest));
+        self.unbegun(&files)
+    }
+
+    /// Evicts, oldest first, until these files may come for the job, besides what it and others have begun and what
+    /// others were promised. From then on the room is the job's. Nobody else is promised any while what is returned
+    /// lives.
+    pub(crate) fn make_room(
+        &self,
+        job: &Job,
+        files: BTreeMap<Digest, u64>,
+    ) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let turn = self.turn();
+        job.promise(BTreeMap::new());
+        let (need, others) = (self.unbegun(&files)?, self.promised(|digest| files.contains_key(digest))?);
         // What somebody is asking for does not go for another one.
         let mut keep: Vec<ModelId> = self.jobs.all().iter().map(|job| job.id.clone()).collect();
         keep.push(job.id.clone());
         let mut coming = self.coming();
         coming.extend(job.wanted());
         self.disk.evict(&EvictPolicy {
-            budget: self.config.budget.unwrap_or(u64::MAX),
-            keep_free: self.config.keep_free,
+            budget: self.config.budget.map_or(u64::MAX, |budget| budget.saturating_sub(others)),
+            keep_free: self.config.keep_free.saturating_add(others),
             // Without a budget there is nothing to take a share of.
             hysteresis: self.config.budget.map_or(0.0, |_| HYSTERESIS),
-            need: bytes,
+            need,
             keep,
             coming,
         })?;
-        Ok(())
+        job.promise(files);
+        Ok(turn)
     }
 
     /// Bytes that may still come for files of which these are the digests, with all that could go for them: an estimate,
@@ -260,6 +291,8 @@ impl Inner {
                 goes = goes.saturating_add(staged.taken);
             }
         }
+        let promised = self.promised(|digest| files.contains(digest))?;
+        (stays, others) = (stays.saturating_add(promised), others.saturating_add(promised));
         let on_disk = self.disk.free()?.saturating_add(goes).saturating_sub(others);
         Ok(self.config.budget.map_or(on_disk, |budget| on_disk.min(budget.saturating_sub(stays))))
     }

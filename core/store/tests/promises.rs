@@ -1,0 +1,160 @@
+//! Room that was promised: downloads at the same time share one budget and one disk, also before any byte has come.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use inkling_store::store::{EnsureOptions, Store, StoreConfig};
+use inkling_store::vfs::Stat;
+use inkling_store::{CHUNK, Digest, ModelId, Open, Source, StoreError, Vfs, VfsFile};
+use inkling_store_chaos::disk::{Random, SimVfs};
+
+const KEEP_FREE: u64 = 10_000;
+/// More than any of these tests takes.
+const LONG: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Gate {
+    closed: Option<Digest>,
+    is_waited_at: bool,
+}
+
+/// A simulated disk on which whoever begins to put one file together is held up.
+struct GatedVfs {
+    vfs: SimVfs,
+    gate: Mutex<Gate>,
+    changed: Condvar,
+}
+
+impl GatedVfs {
+    fn new(vfs: &SimVfs, closed: Digest) -> Arc<Self> {
+        let gate = Mutex::new(Gate { closed: Some(closed), is_waited_at: false });
+        Arc::new(Self { vfs: vfs.clone(), gate, changed: Condvar::new() })
+    }
+
+    /// Waits until somebody is held up.
+    fn wait(&self) {
+        let gate = self.gate.lock().unwrap();
+        let (gate, _) = self.changed.wait_timeout_while(gate, LONG, |gate| !gate.is_waited_at).unwrap();
+        assert!(gate.is_waited_at);
+    }
+
+    fn open_gate(&self) {
+        self.gate.lock().unwrap().closed = None;
+        self.changed.notify_all();
+    }
+}
+
+impl Vfs for GatedVfs {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn VfsFile>> {
+        self.vfs.open(path, how)
+    }
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.vfs.stat(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        self.vfs.read_dir(path)
+    }
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut gate = self.gate.lock().unwrap();
+        if gate.closed.is_some_and(|digest| path.ends_with(Path::new("staging").join(digest.to_string()))) {
+            gate.is_waited_at = true;
+            self.changed.notify_all();
+            drop(self.changed.wait_timeout_while(gate, LONG, |gate| gate.closed.is_some()).unwrap());
+        } else {
+            drop(gate);
+        }
+        self.vfs.create_dir_all(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.vfs.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.vfs.remove_file(path)
+    }
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.vfs.remove_dir(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.vfs.sync_dir(path)
+    }
+    fn free_space(&self, path: &Path) -> io::Result<u64> {
+        self.vfs.free_space(path)
+    }
+}
+
+fn store(vfs: Arc<dyn Vfs>, budget: Option<u64>) -> Store {
+    let mut config = StoreConfig::new("/store");
+    (config.vfs, config.keep_free, config.budget) = (vfs, KEEP_FREE, budget);
+    config.inspector = Arc::new(|_, _| Ok(()));
+    Store::open(config).unwrap()
+}
+
+/// A file on the simulated disk, beside the store.
+fn file(vfs: &SimVfs, name: &str, bytes: &[u8]) -> Source {
+    let path = PathBuf::from("/models").join(name);
+    vfs.create_dir_all(Path::new("/models")).unwrap();
+    vfs.open(&path, Open::Create).unwrap().write_at(0, bytes).unwrap();
+    Source::file(&path).unwrap()
+}
+
+fn ids(store: &Store) -> Vec<String> {
+    store.list().unwrap().iter().map(|model| model.id.to_string()).collect()
+}
+
+fn ensure(store: &Store, source: &Source) -> Result<ModelId, StoreError> {
+    store.ensure(source.clone(), EnsureOptions::default()).unwrap().wait()
+}
+
+/// Of two downloads at the same time, of which one fits, the second is refused while nothing of the first is there.
+fn one_of_two(budget: Option<u64>, capacity: Option<u64>) {
+    let (vfs, mut random) = (SimVfs::new(), Random::new(1));
+    let (one, two) = (random.bytes(3 * CHUNK as usize), random.bytes(3 * CHUNK as usize));
+    let (first, second) = (file(&vfs, "one.gguf", &one), file(&vfs, "two.gguf", &two));
+    let gated = GatedVfs::new(&vfs, Digest::of(&one));
+    let store = store(Arc::clone(&gated) as Arc<dyn Vfs>, budget);
+    vfs.limit(capacity.map(|more| vfs.used() + more), None);
+    let download = store.ensure(first, EnsureOptions::default()).unwrap();
+    gated.wait();
+    // What it was promised is not there for others: neither in what is told nor in what is given.
+    let room = store.look(&second).unwrap().room().unwrap();
+    assert!(room < 2 * CHUNK, "{room}");
+    let refused = ensure(&store, &second);
+    assert!(matches!(refused, Err(StoreError::Full { need, have, .. }) if have < need), "{refused:?}");
+    gated.open_gate();
+    download.wait().unwrap();
+    assert_eq!(ids(&store), ["one"]);
+    // A promise ends with its download.
+    store.remove(&"one".parse().unwrap()).unwrap();
+    ensure(&store, &second).unwrap();
+    assert_eq!(ids(&store), ["two"]);
+    assert!(budget.is_none_or(|budget| store.usage().unwrap().total <= budget));
+}
+
+#[test]
+fn two_downloads_share_one_budget() {
+    one_of_two(Some(4 * CHUNK), None);
+}
+
+#[test]
+fn two_downloads_share_one_disk() {
+    one_of_two(None, Some(4 * CHUNK));
+}
+
+#[test]
+fn a_folder_without_a_plan_is_not_a_beginning() {
+    let (vfs, mut random) = (SimVfs::new(), Random::new(2));
+    let (old, new) = (random.bytes(2 * CHUNK as usize), random.bytes(3 * CHUNK as usize));
+    let (old, source) = (file(&vfs, "old.gguf", &old), file(&vfs, "new.gguf", &new));
+    let budget = 4 * CHUNK;
+    let store = store(Arc::new(vfs.clone()), Some(budget));
+    ensure(&store, &old).unwrap();
+    // A process was killed after it made the folder.
+    let folder = store.folder().join("v1/staging").join(Digest::of(&new).to_string());
+    vfs.create_dir_all(&folder).unwrap();
+    ensure(&store, &source).unwrap();
+    assert_eq!(ids(&store), ["new"]);
+    assert!(store.usage().unwrap().total <= budget);
+}
