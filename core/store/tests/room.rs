@@ -135,6 +135,37 @@ fn what_a_background_session_fetches_stays() {
 }
 
 #[test]
+fn what_a_background_session_will_still_bring_is_not_there() {
+    let (vfs, mut random) = (SimVfs::new(), Random::new(6));
+    let (parts, small, large) =
+        (random.bytes(2 * CHUNK as usize), random.bytes(CHUNK as usize), random.bytes(3 * CHUNK as usize));
+    let plan = |bytes: &[u8]| FilePlan::plain(Digest::of(bytes), bytes.len() as u64);
+    let disk = disk(&vfs);
+    drop(disk.stage(&plan(&parts)).unwrap());
+    disk.await_parts(&Digest::of(&parts), true).unwrap();
+    // Each fits alone.
+    let free = 2 * CHUNK + CHUNK / 2;
+    vfs.limit(Some(vfs.used() + free), None);
+    let error = disk.stage(&plan(&small)).err().unwrap();
+    let StoreError::Full { need, have, .. } = error else { panic!("{error}") };
+    assert_eq!((need, have), (3 * CHUNK + KEEP_FREE, free));
+    // It goes on itself, whoever was to bring it.
+    drop(disk.stage(&plan(&parts)).unwrap());
+    vfs.limit(None, None);
+    drop(disk);
+    let (small, large) = (file(&vfs, "small.gguf", &small), file(&vfs, "large.gguf", &large));
+    let store = store(&vfs);
+    vfs.limit(Some(vfs.used() + 4 * CHUNK), None);
+    let room = store.look(&large).unwrap().room().unwrap();
+    assert!((CHUNK..=2 * CHUNK).contains(&room), "{room}");
+    let error = ensure(&store, large).unwrap_err();
+    let ErrorKind::StorageFull { need_bytes, .. } = error.kind() else { panic!("{error}") };
+    assert_eq!(need_bytes, 5 * CHUNK + KEEP_FREE);
+    ensure(&store, small).unwrap();
+    assert_eq!(ids(&store), ["small"]);
+}
+
+#[test]
 fn what_has_arrived_need_not_come_again() {
     let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(10 * CHUNK, 4));
     server.add("/m.gguf", bytes.clone());

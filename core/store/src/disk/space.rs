@@ -157,6 +157,11 @@ impl Disk {
         self.inner.await_parts(digest, awaited)
     }
 
+    /// Whether somebody else fetches a file that has begun.
+    pub(crate) fn is_awaited(&self, digest: &Digest) -> bool {
+        self.inner.is_awaited(digest)
+    }
+
     /// How far a file has come that is being put together: nothing if it is not.
     pub fn staging_size(&self, digest: &Digest) -> Staged {
         self.inner.staging_size(digest)
@@ -393,11 +398,14 @@ impl Inner {
         Staged { planned: self.planned(digest), taken: self.vfs.stat(&data).map_or(0, |stat| stat.allocated) }
     }
 
-    /// Bytes that files will still take of the disk that are being put together now, or are among those that are
-    /// `coming`, but for one of them.
+    /// Bytes that files will still take of the disk that are being put together now, here or by somebody else, or are
+    /// among those that are `coming`, but for one of them.
     pub(super) fn outstanding(&self, but: Option<&Digest>, coming: &[Digest]) -> u64 {
         let mut digests = lock(&self.open).clone();
         digests.extend(coming);
+        let names = self.vfs.read_dir(&self.root.join("staging")).unwrap_or_default();
+        let begun = names.iter().filter_map(|name| name.to_str()?.parse::<Digest>().ok());
+        digests.extend(begun.filter(|digest| self.is_awaited(digest)));
         let others = digests.iter().filter(|digest| Some(*digest) != but);
         others.fold(0, |sum: u64, digest| sum.saturating_add(self.staging_size(digest).outstanding()))
     }

@@ -284,7 +284,7 @@ impl Inner {
             let staged = self.disk.staging_size(&digest);
             if files.contains(&digest) {
                 stays = stays.saturating_add(staged.taken);
-            } else if coming.contains(&digest) {
+            } else if coming.contains(&digest) || self.disk.is_awaited(&digest) {
                 stays = stays.saturating_add(staged.planned);
                 others = others.saturating_add(staged.outstanding());
             } else {
