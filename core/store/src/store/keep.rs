@@ -240,11 +240,7 @@ impl Inner {
     /// Evicts, oldest first, until these files may come for the job, besides what it and others have begun and what
     /// others were promised. From then on the room is the job's. Nobody else is promised any while what is returned
     /// lives.
-    pub(crate) fn make_room(
-        &self,
-        job: &Job,
-        files: BTreeMap<Digest, u64>,
-    ) -> Result<MutexGuard<'_, ()>, StoreError> {
+    pub(crate) fn make_room(&self, job: &Job, files: BTreeMap<Digest, u64>) -> Result<MutexGuard<'_, ()>, StoreError> {
         let turn = self.turn();
         job.promise(BTreeMap::new());
         let (need, others) = (self.unbegun(&files)?, self.promised(|digest| files.contains_key(digest))?);
