@@ -8,10 +8,11 @@
 //! Rounds are interleaved, each in another order, and medians taken. Three more lines say what bounds the rest: the
 //! network side alone (chunks are dropped), curl when what it wrote is synced as a store has to, and SHA-256 on one core,
 //! through which every byte goes once. `ONLY=25` takes only lines 0, 3 and 4 (bits), `CONNECTIONS=n` as many requests at
-//! a time.
+//! a time. `SERVER=nginx` takes nginx, if it is installed, in place of this project's own server.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -43,6 +44,10 @@ struct Server(Child, u16);
 
 impl Server {
     fn of(folder: &Path) -> Self {
+        if std::env::var("SERVER").is_ok_and(|name| name == "nginx") { Self::nginx(folder) } else { Self::own(folder) }
+    }
+
+    fn own(folder: &Path) -> Self {
         let here = std::env::current_exe().unwrap();
         let binary = here.parent().unwrap().parent().unwrap().join("chaos-server");
         let mut child =
@@ -52,6 +57,24 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self(child, line.trim().parse().unwrap())
+    }
+
+    /// As Debian sets it up, but for one process that reads what this one may.
+    fn nginx(folder: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (config, here) = (folder.join("nginx.conf"), folder.display());
+        let text = format!(
+            "daemon off; master_process off; pid {here}/nginx.pid; error_log stderr; events {{}}\n\
+             http {{ sendfile on; tcp_nopush on; access_log off;\n\
+             server {{ listen 127.0.0.1:{port}; root {here}; }} }}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let child = Command::new("nginx").arg("-c").arg(&config).arg("-e").arg("stderr").spawn();
+        let server = Self(child.expect("nginx is needed"), port);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        server
     }
 }
 

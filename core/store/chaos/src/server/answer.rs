@@ -31,12 +31,7 @@ impl Content {
     fn send(&mut self, from: u64, length: u64, to: &mut TcpStream) -> io::Result<()> {
         match self {
             Self::Bytes(bytes) => to.write_all(&bytes[from as usize..(from + length) as usize]),
-            Self::File(file) => {
-                file.seek(SeekFrom::Start(from))?;
-                // On Linux the kernel copies from file to socket.
-                let sent = io::copy(&mut file.take(length), to)?;
-                if sent == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-            }
+            Self::File(file) => send_file(file, from, length, to),
         }
     }
 
@@ -51,6 +46,29 @@ impl Content {
             }
         }
     }
+}
+
+/// The kernel sends from its cache, as good servers of files do: what a server costs is taken from who downloads on the
+/// same machine.
+#[cfg(target_os = "linux")]
+fn send_file(file: &File, from: u64, length: u64, to: &TcpStream) -> io::Result<()> {
+    let (mut at, end) = (from, from + length);
+    while at < end {
+        let left = (end - at) as usize;
+        match rustix::fs::sendfile(to, file, Some(&mut at), left) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_file(mut file: &File, from: u64, length: u64, mut to: &TcpStream) -> io::Result<()> {
+    file.seek(SeekFrom::Start(from))?;
+    let sent = io::copy(&mut file.take(length), &mut to)?;
+    if sent == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 pub(super) fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
