@@ -4,15 +4,14 @@
 mod kit;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use inkling_models::synth::{self, Quant, SynthOptions};
 use inkling_store::chunking::delta;
-use inkling_store::publish::{Publication, PublishFile, Roles, check, init, publish};
+use inkling_store::publish::{PublishFile, Roles, check, init, publish};
 use inkling_store::seal::{KeyProvider, Sealed, seal_file};
 use inkling_store::{Role, StoreError};
-use kit::{DAY, NOW, key, ring};
+use kit::{DAY, NOW, key, publication, ring};
 use zeroize::Zeroizing;
 
 static NOW_HELD: AtomicUsize = AtomicUsize::new(0);
@@ -54,31 +53,6 @@ impl KeyProvider for OneKey {
     }
 }
 
-fn publication<'a>(
-    folder: &'a Path,
-    weights: &Path,
-    number: u64,
-    keys: &'a [inkling_store::manifest::SecretKey],
-) -> Publication<'a> {
-    Publication {
-        folder,
-        model: "m".parse().unwrap(),
-        number,
-        files: vec![PublishFile { role: Role::Weights, path: weights.to_owned(), required: true }],
-        floor: 0,
-        ram_min: 0,
-        sdk_min: String::new(),
-        golden: Vec::new(),
-        least_speed: 0.0,
-        seal: None,
-        keys,
-        basis_points: 0,
-        catalog_expires: NOW + DAY,
-        rollout_expires: NOW + DAY,
-        now: NOW,
-    }
-}
-
 #[test]
 fn a_few_mebibytes_are_enough() {
     const MOST: usize = 16 << 20;
@@ -88,17 +62,21 @@ fn a_few_mebibytes_are_enough() {
     let options = SynthOptions { quant: Quant::Q4_0, ..SynthOptions::default() };
     let size = synth::write("smollm2-135m", &options, &weights, &|_| {}).unwrap().bytes;
     let keys = [key(1)];
+    let publish = |number| {
+        let files = vec![PublishFile { role: Role::Weights, path: weights.clone(), required: true }];
+        publish(&publication(&served, "m", number, files, &keys, NOW)).unwrap()
+    };
     let roles = Roles { release: ring(&[1], 1), rollout: None, expires: NOW + DAY };
     init(&served, &roles, &keys).unwrap();
 
-    let (publishing, _) = peak(|| publish(&publication(&served, &weights, 1, &keys)).unwrap());
+    let (publishing, _) = peak(|| publish(1));
     // The second release is what a fine-tune of a few layers is: a stretch of other bytes.
     let mut bytes = std::fs::read(&weights).unwrap();
     let third = bytes.len() / 3;
     bytes[third..third + (5 << 20)].iter_mut().for_each(|byte| *byte ^= 1);
     std::fs::write(&weights, &bytes).unwrap();
     drop(bytes);
-    publish(&publication(&served, &weights, 2, &keys)).unwrap();
+    publish(2);
     let (checking, checked) = peak(|| check(&served, NOW).unwrap());
     let (old, new) = (&checked.releases[0].files[0].plan, &checked.releases[1].files[0].plan);
     let (planning, plan) = peak(|| {

@@ -4,108 +4,17 @@
 mod kit;
 #[path = "support/model.rs"]
 mod model;
+#[path = "support/publisher.rs"]
+mod publisher;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use inkling_base::{CancelToken, Classify, ErrorKind};
-use inkling_store::http::HttpTransport;
-use inkling_store::publish::{Publication, PublishFile, Roles, init, publish};
-use inkling_store::store::{EnsureOptions, Store, StoreConfig, TrustedCatalog};
-use inkling_store::{CHUNK, Digest, Download, DownloadEvent, ModelId, Role, Source, StoreError};
-use inkling_store_chaos::server::Server;
-use kit::{DAY, key, ring};
+use inkling_base::{Classify, ErrorKind};
+use inkling_store::{CHUNK, Digest, DownloadEvent, Role};
 use model::gguf;
-use tempfile::TempDir;
+use publisher::{World, id};
 
 const TEMPLATE: &[u8] = b"{{ messages }}";
-
-/// A publisher, its server, and a device.
-struct World {
-    published: TempDir,
-    sources: TempDir,
-    server: Server,
-    store: Store,
-    _device: TempDir,
-}
-
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn id(text: &str) -> ModelId {
-    text.parse().unwrap()
-}
-
-impl World {
-    fn new() -> Self {
-        let [published, sources, device] = [(); 3].map(|()| TempDir::new().unwrap());
-        let roles = Roles { release: ring(&[1], 1), rollout: None, expires: now() + 1000 * DAY };
-        init(published.path(), &roles, &[key(1)]).unwrap();
-        let server = Server::of_folder(published.path(), 0).unwrap();
-        let mut config = StoreConfig::new(device.path());
-        config.transport = Arc::new(HttpTransport::default());
-        config.net.backoff = Duration::from_millis(2);
-        config.net.damaged_attempts = 1;
-        config.keep_free = 0;
-        let root = fs::read(published.path().join("root.json")).unwrap();
-        config.catalogs = vec![TrustedCatalog { url: server.url("/catalog.json"), root }];
-        let store = Store::open(config).unwrap();
-        Self { published, sources, server, store, _device: device }
-    }
-
-    /// A release of weights and a template.
-    fn publish(&self, model: &str, number: u64, weights: &[u8], template: &[u8], required: bool) {
-        let file = |role, name: &str, bytes: &[u8], required| {
-            let path = self.sources.path().join(name);
-            fs::write(&path, bytes).unwrap();
-            PublishFile { role, path, required }
-        };
-        publish(&Publication {
-            folder: self.published.path(),
-            model: id(model),
-            number,
-            files: vec![
-                file(Role::Weights, "weights.gguf", weights, true),
-                file(Role::Template, "chat.jinja", template, required),
-            ],
-            floor: 0,
-            ram_min: 0,
-            sdk_min: String::new(),
-            golden: Vec::new(),
-            least_speed: 0.0,
-            seal: None,
-            keys: &[key(1)],
-            basis_points: 10_000,
-            catalog_expires: now() + 90 * DAY,
-            rollout_expires: now() + 90 * DAY,
-            now: now(),
-        })
-        .unwrap();
-    }
-
-    fn served(&self, bytes: &[u8]) -> PathBuf {
-        self.published.path().join("files").join(Digest::of(bytes).to_string())
-    }
-
-    fn begin(&self, model: &str, update: bool) -> Download {
-        let mut options = EnsureOptions::default();
-        options.update = update;
-        self.store.ensure(Source::catalog(&self.server.url("/catalog.json"), id(model)).unwrap(), options).unwrap()
-    }
-
-    fn ensure(&self, model: &str) -> Result<ModelId, StoreError> {
-        self.begin(model, false).wait()
-    }
-
-    /// What a file of the model holds, if there is one.
-    fn read(&self, model: &str, role: Role) -> Option<Vec<u8>> {
-        let lent = self.store.lend(&id(model), &CancelToken::new(), &|_, _| {}).unwrap();
-        lent.file(role).map(|(_, path): (_, &Path)| fs::read(path).unwrap())
-    }
-}
 
 #[test]
 fn what_is_optional_may_be_missing_or_wrong() {

@@ -1,7 +1,10 @@
 //! A publisher for tests: keys that are the same each time, and documents signed by them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses its part of it")]
 
+use std::path::Path;
+
 use inkling_store::manifest::*;
+use inkling_store::publish::{Publication, PublishFile};
 use inkling_store::{Digest, ModelId};
 
 /// A day, in seconds.
@@ -67,4 +70,32 @@ pub fn signed_catalog(catalog: &Catalog) -> Vec<u8> {
 
 pub fn signed_rollout(rollout: &Offers) -> Vec<u8> {
     sign(Kind::Rollout, rollout, &[11])
+}
+
+/// A release of which nothing special is said, offered to everybody.
+pub fn publication<'a>(
+    folder: &'a Path,
+    model: &str,
+    number: u64,
+    files: Vec<PublishFile>,
+    keys: &'a [SecretKey],
+    now: u64,
+) -> Publication<'a> {
+    Publication {
+        folder,
+        model: model.parse().unwrap(),
+        number,
+        files,
+        floor: 0,
+        ram_min: 0,
+        sdk_min: String::new(),
+        golden: Vec::new(),
+        least_speed: 0.0,
+        seal: None,
+        keys,
+        basis_points: 10_000,
+        catalog_expires: now + 90 * DAY,
+        rollout_expires: now + 90 * DAY,
+        now,
+    }
 }
