@@ -94,6 +94,11 @@ impl Chunks {
         self.ends.partition_point(|&end| end <= offset)
     }
 
+    /// The same chunks, with unknown contents.
+    pub fn without_digests(&self) -> Self {
+        Self { ends: self.ends.clone(), digests: Vec::new() }
+    }
+
     /// The same chunks with digests that have become known, one for each.
     pub fn with_digests(&self, digests: Vec<Digest>) -> Option<Self> {
         (digests.len() == self.ends.len()).then(|| Self { ends: self.ends.clone(), digests })

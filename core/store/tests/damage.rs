@@ -123,7 +123,7 @@ fn survive(world: &World, path: &Path, damage: impl FnOnce(&mut Vec<u8>)) -> usi
     let mut fetched = bad.len();
     if !bad.is_empty() {
         let bad = disk.verify(&digest, &CancelToken::new(), &mut no).unwrap();
-        let staging = disk.begin_repair(&digest, &bad, &CancelToken::new()).unwrap();
+        let staging = disk.begin_repair(&plan(&world.installed, true), &bad, &CancelToken::new()).unwrap();
         assert_eq!(staging.missing(), touched);
         put(&staging, &world.installed, touched.clone());
         staging.finish(&CancelToken::new(), &mut no).unwrap();
@@ -227,7 +227,7 @@ fn chunks_that_the_disk_cannot_read_are_told() {
         let bad = disk.verify(&digest, &CancelToken::new(), &mut no).unwrap();
         assert_eq!(bad.iter().map(|bad| (bad.index, bad.failing_storage)).collect::<Vec<_>>(), [(chunk, true)]);
         assert!(!disk.trusts(&digest));
-        let staging = disk.begin_repair(&digest, &bad, &CancelToken::new()).unwrap();
+        let staging = disk.begin_repair(&plan(&world.installed, true), &bad, &CancelToken::new()).unwrap();
         assert_eq!(staging.missing(), [chunk]);
         put(&staging, &world.installed, [chunk]);
         // It is another file, on other places of the disk.

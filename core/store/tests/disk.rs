@@ -206,7 +206,7 @@ fn damage_is_located_and_only_it_is_fetched_again() {
     std::fs::write(lease.path(), &damaged).unwrap();
     let bad = disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap();
     assert_eq!(bad.iter().map(|bad| (bad.index, bad.failing_storage)).collect::<Vec<_>>(), [(12, false)]);
-    let staging = disk.begin_repair(&digest, &bad, &CancelToken::new()).unwrap();
+    let staging = disk.begin_repair(&plan(&content, true), &bad, &CancelToken::new()).unwrap();
     assert_eq!(disk.object(&digest).unwrap(), None);
     assert_eq!(staging.missing(), [12]);
     drop(staging);

@@ -258,8 +258,8 @@ impl Disk {
     fn expel(&self, object: &Object) -> Result<(), StoreError> {
         let inner = &self.inner;
         let _names = lock(&inner.names);
-        inner.remove_file(&inner.chunks_path(&object.digest))?;
         inner.rename(&object.path, &inner.quarantine_path(&object.digest))?;
+        inner.remove_file(&inner.chunks_path(&object.digest))?;
         inner.sync_dir(&inner.root.join("quarantine"))?;
         inner.sync_dir(&inner.root.join("objects"))
     }

@@ -104,7 +104,8 @@ impl Disk {
                 stat.modified.saturating_add(age) <= now || stat.modified > now + Duration::from_secs(86_400)
             })
         };
-        let mut freed = self.inner.clear_quarantine()?;
+        // While a slot cannot be read, nobody knows what is to be repaired.
+        let mut freed = self.inner.clear_quarantine(|digest| marked.contains(digest) || !damaged.is_empty())?;
         if damaged.is_empty() {
             for object in self.inner.usage(&marked)?.objects {
                 if !object.is_used && old(&self.inner.object_path(&object.digest)) {
@@ -192,7 +193,8 @@ impl Disk {
             }
         }
         room.add((policy.budget as f64 * policy.hysteresis.clamp(0.0, 1.0)) as u64);
-        room.free(self.inner.clear_quarantine()?);
+        let marked = Self::marked(&slots);
+        room.free(self.inner.clear_quarantine(|digest| marked.contains(digest) || !damaged.is_empty())?);
         if damaged.is_empty() {
             self.evict_staging(&slots, policy, &mut room)?;
             self.evict_unnamed(&slots, &mut room)?;
@@ -215,10 +217,15 @@ impl Disk {
                         // A repair that was interrupted: nobody needs it now.
                         room.free_staged(self.inner.remove_staging(digest)?);
                     }
+                    room.free(self.inner.clear_quarantine(|digest| marked.contains(digest))?);
                     evicted.models.push(slots[at].id.clone());
                     self.evict_unnamed(&slots, &mut room)?;
                 }
             }
+        }
+        if !room.is_enough() {
+            // Before somebody gets nothing: what could be taken from it is fetched instead.
+            room.free(self.inner.clear_quarantine(|_| false)?);
         }
         evicted.freed = room.budget.gone;
         if room.is_enough() { Ok(evicted) } else { Err(room.error(policy)) }
@@ -459,10 +466,14 @@ impl Inner {
         Ok(staged)
     }
 
-    /// Empties quarantine of what nobody reads and nothing is taken from any more.
-    fn clear_quarantine(&self) -> Result<u64, StoreError> {
+    /// Empties quarantine of what nobody reads and nothing is taken from any more. What is there of a file that slots
+    /// name, and that is not installed, is what a repair takes from, also one that has yet to begin.
+    fn clear_quarantine(&self, is_named: impl Fn(&Digest) -> bool) -> Result<u64, StoreError> {
+        let is_installed = |digest: &Digest| self.vfs.stat(&self.object_path(digest)).is_ok();
         let mut freed = 0;
-        for path in self.idle_quarantine()? {
+        for path in
+            self.idle_quarantine(|digest| self.is_begun(digest) || (is_named(digest) && !is_installed(digest)))?
+        {
             freed += self.size_of(&path);
             self.remove_file(&path)?;
         }

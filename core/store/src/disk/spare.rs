@@ -54,16 +54,32 @@ impl Disk {
         room: &mut Room,
     ) -> Result<(), StoreError> {
         let inner = &self.inner;
-        for path in inner.idle_quarantine()? {
+        let mut gone = BTreeSet::new();
+        if let Some(slots) = slots {
+            gone = self.spare_named(slots, policy, room)?;
+        }
+        // Also what a repair could take from: it goes last.
+        for path in inner.idle_quarantine(|digest| inner.is_begun(digest) && !gone.contains(digest))? {
             room.free(inner.size_of(&path));
         }
-        let Some(slots) = slots else { return Ok(()) };
+        Ok(())
+    }
+
+    /// What could go of objects, and of what has arrived of files. Gives those of the latter.
+    fn spare_named(
+        &self,
+        slots: &[Slot],
+        policy: &EvictPolicy,
+        room: &mut Room,
+    ) -> Result<BTreeSet<Digest>, StoreError> {
+        let inner = &self.inner;
         let (marked, left) = (Self::marked(slots), Left::of(self, slots, policy));
         for object in inner.usage(&marked)?.objects {
             if !left.objects.contains(&object.digest) && !inner.is_in_use(&object.digest) {
                 room.free(object.bytes + object.panels);
             }
         }
+        let mut gone = BTreeSet::new();
         for digest in self.staged()? {
             let goes = if marked.contains(&digest) {
                 !left.repairs.contains(&digest)
@@ -72,9 +88,10 @@ impl Disk {
             };
             if goes && !lock(&inner.open).contains(&digest) {
                 room.free_staged(inner.whole_staging(&digest));
+                gone.insert(digest);
             }
         }
-        Ok(())
+        Ok(gone)
     }
 }
 
@@ -95,18 +112,20 @@ impl Inner {
         Staged { planned: self.size_of_folder(&self.staging_path(digest)).max(staged.planned), ..staged }
     }
 
-    /// What is in quarantine that nobody reads and nothing is taken from any more.
-    pub(super) fn idle_quarantine(&self) -> Result<Vec<PathBuf>, StoreError> {
+    /// Whether something has arrived of a file.
+    pub(super) fn is_begun(&self, digest: &Digest) -> bool {
+        self.vfs.stat(&self.staging_path(digest)).is_ok()
+    }
+
+    /// What is in quarantine that nobody reads and nobody takes from now, of files that are not `needed`.
+    pub(super) fn idle_quarantine(&self, needed: impl Fn(&Digest) -> bool) -> Result<Vec<PathBuf>, StoreError> {
         let folder = self.root.join("quarantine");
         let names = self.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
         let mut idle = Vec::new();
         for name in names.iter().filter_map(|name| name.to_str()) {
             let path = folder.join(name);
             let digest = name.strip_suffix(".chunks").unwrap_or(name).parse::<Digest>().ok();
-            let is_needed = digest.is_some_and(|digest| {
-                // A repair that is not done still takes from it.
-                lock(&self.open).contains(&digest) || self.vfs.stat(&self.staging_path(&digest)).is_ok()
-            });
+            let is_needed = digest.is_some_and(|digest| lock(&self.open).contains(&digest) || needed(&digest));
             if !is_needed && !self.is_leased(&path) {
                 idle.push(path);
             }

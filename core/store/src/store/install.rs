@@ -81,7 +81,9 @@ impl Inner {
                 let _ = self.disk.await_parts(&staging.plan().sha256, false);
             }
             self.fill(job, wanted, &staged).map_err(|error| self.with_numbers(error, &staged))?;
-            self.finish(job, wanted, staged)?;
+            if !self.finish(job, wanted, staged)? {
+                return Ok(false);
+            }
         }
         self.activate(job, wanted)
     }
@@ -217,7 +219,7 @@ impl Inner {
             let placed = match was_there {
                 true if self.is_suspect(digest) => self.stage_repair(file, job).map(Some),
                 true => return Ok(None),
-                false => self.disk.stage(&file.plan).map(Some),
+                false => self.disk.mend(&file.plan).map(Some),
             };
             let is_taken = match &placed {
                 Err(StoreError::InUse { .. }) => !job.is_loose(),
@@ -248,7 +250,7 @@ impl Inner {
     /// A place for a file that is there but damaged: its good chunks stay.
     fn stage_repair(&self, file: &WantedFile, job: &Job) -> Result<Staging, StoreError> {
         let bad = self.bad_chunks(job, &file.plan.sha256)?;
-        let staging = self.disk.begin_repair(&file.plan.sha256, &bad, &job.control.token())?;
+        let staging = self.disk.begin_repair(&file.plan, &bad, &job.control.token())?;
         // The damaged file is gone; what is missing now is missing for all to see.
         self.clear_suspicion(&file.plan.sha256);
         Ok(staging)
@@ -292,11 +294,8 @@ impl Inner {
         StoreError::Full { what, need, have }
     }
 
-    /// Takes what an older release has too, which then need not be fetched.
+    /// Takes what an older release has too, or a damaged copy, which then need not be fetched.
     pub(super) fn take_known(&self, job: &Job, staging: &Staging) -> Result<(), StoreError> {
-        if !staging.knows_chunks() {
-            return Ok(());
-        }
         let known: Vec<_> = self.slot(&job.id)?.iter().flat_map(Slot::digests).collect();
         staging.take_from(&known, &job.control.token())?;
         Ok(())
@@ -358,8 +357,9 @@ impl Inner {
         }
     }
 
-    /// The files are whole: their digests are compared, and they get their places.
-    fn finish(&self, job: &Job, wanted: &Wanted, staged: Vec<Option<Staging>>) -> Result<(), StoreError> {
+    /// The files are whole: their digests are compared, and they get their places. `false` if one is to be fetched again
+    /// because what was taken from a damaged copy was not what somebody else had said it is.
+    fn finish(&self, job: &Job, wanted: &Wanted, staged: Vec<Option<Staging>>) -> Result<bool, StoreError> {
         let token = job.control.token();
         for (file, staging) in wanted.files.iter().zip(staged) {
             let Some(staging) = staging else { continue };
@@ -372,6 +372,7 @@ impl Inner {
             });
             match finished {
                 Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
+                Err(StoreError::WrongDigest { .. }) if self.disk.disbelieve(&file.plan.sha256)? => return Ok(false),
                 Err(error) if !file.file.required => {
                     tracing::warn!(file = %file.file.name, %error, "an optional file is left out");
                     continue;
@@ -380,7 +381,7 @@ impl Inner {
             }
             self.clear_suspicion(&file.plan.sha256);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the weights are a model that this engine can use. What is encrypted is seen when it is loaded.

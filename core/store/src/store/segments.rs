@@ -55,7 +55,7 @@ impl Store {
             let (Some(staging), From::Net(address)) = (staging, &file.from) else { continue };
             inner.take_known(&job, staging)?;
             inner.disk.await_parts(&file.plan.sha256, true)?;
-            let segments = plan_segments(&file.plan, &staging.missing(), bytes);
+            let segments = plan_segments(staging.plan(), &staging.missing(), bytes);
             if segments.is_empty() {
                 continue;
             }

@@ -15,7 +15,7 @@ impl Staging {
     /// known and which one of them has. Gives the bytes that need not be fetched any more. Holds one chunk in memory,
     /// and a table of digests.
     pub fn take_from(&self, sources: &[Digest], cancel: &CancelToken) -> Result<u64, StoreError> {
-        let mut taken = self.take_from_quarantine(cancel)?;
+        let mut taken = self.take_from_quarantine(&[], cancel)?;
         let inner = self.inner();
         let mut wanted: HashMap<Digest, Vec<usize>> = HashMap::new();
         for index in self.missing() {
@@ -49,18 +49,28 @@ impl Staging {
         Ok(taken)
     }
 
-    /// What a damaged copy of this very file has of it, if it is cut the same way.
-    fn take_from_quarantine(&self, cancel: &CancelToken) -> Result<u64, StoreError> {
+    /// Takes what a damaged copy of this very file has of it, but for chunks that cannot be read. What tells whether a
+    /// chunk is good: what is known of it here, or else what the copy's table says, if that is cut the same way.
+    pub(in crate::disk) fn take_from_quarantine(
+        &self,
+        unreadable: &[usize],
+        cancel: &CancelToken,
+    ) -> Result<u64, StoreError> {
         let (inner, sha) = (self.inner(), &self.plan.sha256);
-        let table = inner.read_table(&inner.quarantined_chunks_path(sha))?;
-        let Some(table) = table.filter(|table| table.is_cut_as(&self.plan.chunks)) else { return Ok(0) };
         let Ok(file) = inner.vfs.open(&inner.quarantine_path(sha), Open::Read) else { return Ok(0) };
+        let table = inner.read_table(&inner.quarantined_chunks_path(sha))?;
+        let table = table.filter(|table| table.is_cut_as(&self.plan.chunks));
+        if table.is_none() && !self.knows_chunks() {
+            return Ok(0);
+        }
+        let is_unreadable = |index: &usize| table.is_some() && unreadable.contains(index);
         let (mut taken, mut buffer) = (0, Vec::new());
-        for index in self.missing() {
+        for index in self.missing().into_iter().filter(|index| !is_unreadable(index)) {
             cancel.check()?;
-            let read = read_chunk(&*file, &table.chunks, index, &mut buffer).unwrap_or(false);
-            // What the plan or the table's sums know is compared as it lands.
-            if !read || !(self.knows_chunks() || table.is_right(index, &buffer)) {
+            let read = read_chunk(&*file, &self.plan.chunks, index, &mut buffer).unwrap_or(false);
+            let is_right = || table.as_ref().is_some_and(|table| table.is_right(index, &buffer));
+            // What is known here is compared as it lands.
+            if !read || !(self.knows_chunks() || is_right()) {
                 continue;
             }
             match self.put(index, &buffer) {
