@@ -120,7 +120,7 @@ fn a_cancelled_download_goes_on_where_it_was() {
     let other = store.ensure(source.clone(), EnsureOptions::default()).unwrap();
     loop {
         match download.next().unwrap().unwrap() {
-            DownloadEvent::Downloading(transfer) if transfer.bytes >= 3 * CHUNK => break,
+            DownloadEvent::Downloading(transfer) if transfer.bytes >= 7 * CHUNK => break,
             DownloadEvent::Ready(_) => panic!("it was not slow enough"),
             _ => {}
         }

@@ -47,7 +47,7 @@ pub enum FfiDownloadEvent {
     },
     /// Bytes come in.
     Downloading {
-        /// Bytes that are there.
+        /// Bytes that have arrived, also earlier.
         bytes: u64,
         /// Bytes of all files.
         total: u64,

@@ -5,3 +5,5 @@ mod bad_input;
 mod commands;
 mod models;
 mod support;
+#[cfg(target_os = "linux")]
+mod terminal;

@@ -31,7 +31,7 @@ pub enum DownloadEvent {
 /// How far a transfer has come.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transfer {
-    /// Bytes that are there, also from earlier.
+    /// Bytes that are there, also from earlier, or have arrived in part of what is not whole yet.
     pub bytes: u64,
     /// Bytes of all files.
     pub total: u64,

@@ -1,7 +1,7 @@
 //! One download from its beginning to its end, on a thread of its own. Everything that it did stays done when it stops
 //! in the middle: the next one goes on there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -309,9 +309,12 @@ impl Inner {
         there: &AtomicU64,
         total: u64,
     ) -> Result<(), StoreError> {
-        let meter = RefCell::new(Meter::new());
+        let (meter, shown) = (RefCell::new(Meter::new()), Cell::new(0));
         self.net.fetch(address, staging, &job.control, &|traffic| {
-            let bytes = there.fetch_add(traffic.landed_new, Ordering::Relaxed) + traffic.landed_new;
+            let landed = there.fetch_add(traffic.landed_new, Ordering::Relaxed) + traffic.landed_new;
+            // What is lost on the way is not taken back before people's eyes: it comes again.
+            let bytes = landed.saturating_add(traffic.under_way).clamp(shown.get(), total.max(shown.get()));
+            shown.set(bytes);
             let (now, mut meter) = (self.config.clock.monotonic(), meter.borrow_mut());
             match &traffic.wait {
                 Some(reason) => {
@@ -322,7 +325,7 @@ impl Inner {
                     meter.add(now, traffic.bytes_new);
                     let remaining = meter.eta(now, total.saturating_sub(bytes));
                     let rate = meter.rate(now).unwrap_or(0.0);
-                    let transfer = Transfer { bytes: bytes.min(total), total, rate, remaining };
+                    let transfer = Transfer { bytes, total, rate, remaining };
                     job.board.tell(DownloadEvent::Downloading(transfer));
                 }
             }

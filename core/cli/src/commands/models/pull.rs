@@ -1,6 +1,6 @@
 //! `inkling models pull`: a download with a bar.
 
-use indicatif::{HumanBytes, ProgressBar};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use inkling::store::{DownloadEvent, EnsureOptions, ModelStore, Transfer};
 use inkling::{Engine, EngineConfig};
 use serde_json::json;
@@ -12,6 +12,8 @@ use crate::output::{Failure, print, print_json};
 
 /// What the bar shows beside itself.
 const BAR: &str = "{prefix} {wide_bar} {bytes}/{total_bytes} {msg}";
+/// As long as nobody knows how much there is to come.
+const SPINNER: &str = "{spinner} {prefix} {msg}";
 
 pub(super) fn run(store: &ModelStore, args: &PullArgs, as_json: bool) -> Result<(), Failure> {
     let mut options = EnsureOptions::default();
@@ -20,7 +22,7 @@ pub(super) fn run(store: &ModelStore, args: &PullArgs, as_json: bool) -> Result<
     let mut download = store.ensure(args.net.source.parse().map_err(inkling::Error::from)?, options)?;
     let (handle, id) = (download.again(), download.id().clone());
     interrupt::on_press(move || handle.cancel())?;
-    let bar = bar(0, BAR);
+    let bar = bar(0, SPINNER);
     let mut last = None;
     let outcome = loop {
         match download.next() {
@@ -37,7 +39,7 @@ pub(super) fn run(store: &ModelStore, args: &PullArgs, as_json: bool) -> Result<
     bar.finish_and_clear();
     if let Err(error) = outcome {
         if let (Some(Transfer { bytes, total, .. }), inkling::ErrorKind::Cancelled) = (last, error.kind()) {
-            eprintln!("{} of {} are there; the same command goes on", HumanBytes(bytes), HumanBytes(total));
+            eprintln!("about {} of {} are there; the same command goes on", HumanBytes(bytes), HumanBytes(total));
         }
         return Err(error.into());
     }
@@ -49,26 +51,33 @@ pub(super) fn run(store: &ModelStore, args: &PullArgs, as_json: bool) -> Result<
 }
 
 fn show(bar: &ProgressBar, event: &DownloadEvent) {
-    let word = |word: &'static str| {
-        bar.set_prefix(word);
-        bar.set_message("");
-    };
-    match event {
-        DownloadEvent::Resolving => word("resolving"),
-        DownloadEvent::Waiting(reason) => bar.set_message(format!("({reason})")),
+    // How much there is comes before the style that shows it: each of these calls may draw.
+    let (word, template) = match event {
+        DownloadEvent::Resolving => ("resolving", SPINNER),
+        DownloadEvent::Waiting(reason) => {
+            bar.set_message(format!("({reason})"));
+            return;
+        }
         DownloadEvent::Downloading(transfer) => {
-            bar.set_prefix("downloading");
             bar.set_length(transfer.total);
             bar.set_position(transfer.bytes);
             bar.set_message(speed(transfer));
+            ("downloading", BAR)
         }
         DownloadEvent::Verifying { done, total } => {
-            word("verifying");
             bar.set_length(*total);
             bar.set_position(*done);
+            bar.set_message("");
+            ("verifying", BAR)
         }
-        DownloadEvent::Activating => word("activating"),
-        _ => {}
+        DownloadEvent::Activating => ("activating", SPINNER),
+        _ => return,
+    };
+    if bar.prefix() != word {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(word);
     }
 }
 
@@ -77,7 +86,8 @@ fn speed(transfer: &Transfer) -> String {
         return String::new();
     }
     let rate = format!("{}/s", HumanBytes(transfer.rate as u64));
-    match transfer.remaining.map(|rest| rest.as_secs()) {
+    // What is left of a second takes a second.
+    match transfer.remaining.map(|rest| rest.as_secs_f64().ceil() as u64) {
         Some(rest) if rest >= 3600 => format!("{rate}, {}:{:02} h left", rest / 3600, rest % 3600 / 60),
         Some(rest) => format!("{rate}, {}:{:02} left", rest / 60, rest % 60),
         None => rate,

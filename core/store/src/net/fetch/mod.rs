@@ -39,6 +39,8 @@ pub struct Traffic {
     pub bytes_new: u64,
     /// Bytes of chunks that have landed since the last news.
     pub landed_new: u64,
+    /// Bytes that have arrived of chunks that have not landed yet.
+    pub under_way: u64,
     /// Requests that run.
     pub connections: usize,
     /// Why nothing comes, if that is so.

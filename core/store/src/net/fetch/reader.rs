@@ -40,6 +40,8 @@ pub(super) struct Pulse {
     pub(super) stop: AtomicBool,
     /// Bytes that came.
     pub(super) bytes: AtomicU64,
+    /// What is there of the chunk that it reads.
+    pub(super) have: AtomicU64,
     /// Whether it waits for the network, and not for a buffer.
     pub(super) waits: AtomicBool,
 }
@@ -107,6 +109,7 @@ impl Reader {
             let mut have = part.len();
             bytes[..have].copy_from_slice(&part);
             part.clear();
+            self.pulse.have.store(have as u64, Ordering::Relaxed);
             let need = self.chunks.range(chunk).1 as usize;
             while have < need {
                 let read = hop.response.body.read_into(&mut bytes[have..need]);
@@ -122,6 +125,7 @@ impl Reader {
                     }
                     Ok(more) => {
                         have += more;
+                        self.pulse.have.store(have as u64, Ordering::Relaxed);
                         self.pulse.bytes.fetch_add(more as u64, Ordering::Relaxed);
                         continue;
                     }
@@ -134,6 +138,8 @@ impl Reader {
                 self.pool.give(bytes);
                 return Err(failure);
             }
+            // Counted by whoever hears of it.
+            self.pulse.have.store(0, Ordering::Relaxed);
             self.tell(Event::Chunk { chunk, bytes });
         }
         // Reading the end of the body lets the transport use the connection again. What comes after the range is

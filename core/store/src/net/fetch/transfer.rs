@@ -437,6 +437,14 @@ impl<'a> Transfer<'a> {
         self.abandon(|_| true);
     }
 
+    /// What has arrived of chunks that have not landed.
+    fn under_way(&self) -> u64 {
+        let arrived: u64 = self.arrived.iter().map(|&chunk| self.chunks.range(chunk).1).sum();
+        let parts: usize = self.parts.values().map(Vec::len).sum();
+        let read: u64 = self.connections.values().map(|read| read.pulse.have.load(Ordering::Relaxed)).sum();
+        arrived + parts as u64 + read
+    }
+
     fn tell_news(&mut self, last: bool) {
         let now = self.now();
         let wait = match (&self.blocked, &self.pause) {
@@ -453,6 +461,7 @@ impl<'a> Transfer<'a> {
         let etag = self.news.etag.clone();
         let mut news = std::mem::take(&mut self.news);
         self.news.etag = etag;
+        news.under_way = self.under_way();
         news.connections = self.connections.len();
         news.wait = if last { None } else { wait };
         (self.watch)(&news);

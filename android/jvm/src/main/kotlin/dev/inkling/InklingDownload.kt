@@ -43,7 +43,7 @@ sealed class DownloadEvent {
 
     /** Bytes come in. */
     data class Downloading(
-        /** Bytes that are there, also from earlier. */
+        /** Bytes that have arrived, also earlier. */
         val bytes: Long,
         /** Bytes of all files. */
         val total: Long,

@@ -154,7 +154,7 @@ class StoreTest {
         server.rule("drip=1500000")
         val download = store.ensure(source)
         val watcher = async(Dispatchers.Default) { runCatching { download.events.toList() } }
-        download.events.first { it is DownloadEvent.Downloading && it.bytes >= 1 shl 20 }
+        download.events.first { it is DownloadEvent.Downloading && it.bytes >= 2 shl 20 }
         download.cancel()
         assertTrue(watcher.await().exceptionOrNull() is InklingException.Cancelled)
         fails<InklingException.Cancelled> { download.await() }
@@ -338,7 +338,7 @@ class StoreTest {
             fails<InklingException.Busy> { InklingStore.open(options) }
             val download = store.ensure(source)
             val watcher = async(Dispatchers.Default) { runCatching { download.await() }.exceptionOrNull() }
-            download.events.first { it is DownloadEvent.Downloading && it.bytes >= 1 shl 20 }
+            download.events.first { it is DownloadEvent.Downloading && it.bytes >= 2 shl 20 }
             val asked = System.nanoTime()
             store.close()
             store.close()
