@@ -647,3 +647,33 @@ fn what_was_given_up_is_told_with_the_next_loan() {
         assert_eq!(lent.release.number, 1);
     }
 }
+
+#[test]
+fn the_rate_and_the_time_that_remains_are_told() {
+    const RATE: u64 = 2 << 20;
+    let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(6 * CHUNK, 70));
+    server.add("/m.gguf", bytes.clone());
+    server.throttle(RATE);
+    let mut config = config(folder.path());
+    config.net.connections = 1;
+    let store = Store::open(config).unwrap();
+    let mut download = store.ensure(url(&server, "/m.gguf", &bytes), EnsureOptions::default()).unwrap();
+    let mut told = Vec::new();
+    while let Some(event) = download.next().unwrap() {
+        if let DownloadEvent::Downloading(transfer) = event {
+            told.push(transfer);
+        }
+    }
+    // The first of them know nothing yet.
+    assert!(told[0].rate < 1.0 && told[0].remaining.is_none_or(|rest| rest > Duration::from_secs(1)), "{:?}", told[0]);
+    let middle: Vec<_> = told.iter().filter(|transfer| (2 * CHUNK..4 * CHUNK).contains(&transfer.bytes)).collect();
+    assert!(!middle.is_empty(), "{told:?}");
+    for transfer in middle {
+        // A busy machine is slower than the server, never much faster.
+        let rate = transfer.rate / RATE as f64;
+        assert!((0.1..1.5).contains(&rate), "{transfer:?}");
+        let rest = (transfer.total - transfer.bytes) as f64 / transfer.rate;
+        let remaining = transfer.remaining.unwrap().as_secs_f64();
+        assert!((remaining - rest).abs() <= 1.0 + rest / 4.0, "{transfer:?}: {rest} s");
+    }
+}

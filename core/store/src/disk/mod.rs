@@ -136,6 +136,8 @@ impl Disk {
             vfs.create_dir_all(&base.join(folder)).map_err(unusable(&root, "making the folder"))?;
         }
         let lock = take_lock(&*vfs, &root, &base)?;
+        // Before anything is put in order: what looks like a leftover may be another version's.
+        records::refuse_foreign(&*vfs, &root, &base)?;
         recover(&*vfs, &base)?;
         let install_id = records::mark(&*vfs, &root, &base)?;
         // The names of the folders themselves; always, because whoever made them may have been killed before this.

@@ -174,31 +174,35 @@ struct Mark {
     install: String,
 }
 
+/// Fails if the marker, or a copy of it, is that of another version; changes nothing.
+pub(super) fn refuse_foreign(vfs: &dyn Vfs, root: &Path, base: &Path) -> Result<(), StoreError> {
+    for path in Pair::new(base, "STORE", "").0 {
+        // A copy that cannot be read says nothing; the other one may.
+        let bytes = read_whole(vfs, &path, MARK.largest_file()).ok().flatten().unwrap_or_default();
+        let foreign = match MARK.decode(&bytes) {
+            Err(Unsound::Foreign(version)) => version.to_string(),
+            Ok(payload) => match serde_json::from_slice::<Mark>(payload) {
+                Ok(mark) if mark.layout != LAYOUT => mark.layout,
+                _ => continue,
+            },
+            Err(Unsound::Damaged) => continue,
+        };
+        let why = format!("its marker is that of another version ({foreign}): update this library, or choose a folder");
+        return Err(StoreError::NoStore { path: root.to_owned(), why });
+    }
+    Ok(())
+}
+
 /// Reads or writes the marker; gives the installation's id.
 pub(super) fn mark(vfs: &dyn Vfs, root: &Path, base: &Path) -> Result<[u8; 16], StoreError> {
     let pair = Pair::new(base, "STORE", "");
-    let foreign = std::cell::Cell::new(None);
     let decode = |bytes: &[u8]| {
-        let payload = MARK.decode(bytes).map_err(|error| {
-            if let Unsound::Foreign(version) = error {
-                foreign.set(Some(version.to_string()));
-            }
-            error.to_string()
-        })?;
+        let payload = MARK.decode(bytes).map_err(|error| error.to_string())?;
         let mark: Mark = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
-        if mark.layout != LAYOUT {
-            foreign.set(Some(mark.layout));
-            return Err("another layout".to_owned());
-        }
         let id = u128::from_str_radix(&mark.install, 16).map_err(|error| error.to_string())?;
         Ok((0, id.to_be_bytes()))
     };
-    let found = read(vfs, &pair, MARK.largest_file(), decode)?;
-    if let Some(version) = foreign.take() {
-        let why = format!("its marker is that of another version ({version}): update this library, or choose a folder");
-        return Err(StoreError::NoStore { path: root.to_owned(), why });
-    }
-    if let Found::Sound(id) = found {
+    if let Found::Sound(id) = read(vfs, &pair, MARK.largest_file(), decode)? {
         return Ok(id);
     }
     // A new store, or one that was made when the power went, or one whose marker is lost: it marks nothing that is
