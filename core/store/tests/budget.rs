@@ -1,5 +1,5 @@
-//! The budget: random operations never exceed it, nor take what is leased or pinned. Ten thousand of them; a hundred
-//! thousand with `INKLING_CHAOS=10`.
+//! The budget and the space that stays free: random operations never exceed the one nor take of the other, nor what is
+//! leased or pinned. Ten thousand of them; a hundred thousand with `INKLING_CHAOS=10`, as `make chaos` runs it.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use inkling_base::CancelToken;
 use inkling_store::disk::{EvictPolicy, Lease, Settings};
-use inkling_store::{Digest, Disk, FilePlan, Landing, ModelId, Release, Slot, StoreError};
+use inkling_store::{Digest, Disk, FilePlan, Landing, ModelId, Release, Slot, StoreError, Vfs};
 use inkling_store_chaos::disk::{Random, SimVfs};
 
 const OPERATIONS: u64 = 10_000;
 const BUDGET: u64 = 40_000;
+const HYSTERESIS: f64 = 0.1;
 /// Of the disk, which is not only the store's.
 const CAPACITY: u64 = 150_000;
 const KEEP_FREE: u64 = 20_000;
@@ -50,6 +51,9 @@ impl World {
         let id = self.ids[self.random.index(self.ids.len())].clone();
         let size = 200 + self.random.index(9000);
         let bytes = self.random.bytes(size);
+        // Others fill the disk, and empty it.
+        let room = 21_000 + self.random.below(45_000);
+        self.vfs.limit(Some((self.vfs.used() + room).min(CAPACITY)), None);
         let before = self.slots();
         let used = self.disk.usage().unwrap();
         let usage = used.total;
@@ -58,7 +62,7 @@ impl World {
         let policy = EvictPolicy {
             budget: BUDGET,
             keep_free: KEEP_FREE,
-            hysteresis: 0.1,
+            hysteresis: HYSTERESIS,
             need,
             keep: vec![id.clone()],
             coming: Vec::new(),
@@ -75,6 +79,18 @@ impl World {
         };
         let after = self.disk.usage().unwrap().total;
         assert!(after + need <= BUDGET && after <= usage, "{after} of {usage}");
+        let free = self.vfs.free_space(Path::new("/")).unwrap();
+        assert!(free >= KEEP_FREE + need, "{free} free for {need}");
+        if usage + need > BUDGET {
+            // Once something must go, more does, so that not every download has to evict.
+            let spared = (BUDGET as f64 * (1.0 - HYSTERESIS)) as u64;
+            let may_go =
+                |slot: &Slot| slot.chosen().is_some() && !slot.pinned && slot.id != id && !self.is_leased(slot);
+            assert!(after + need <= spared || !self.slots().values().any(may_go), "{after} and {need} of {BUDGET}");
+            self.count("evicted for the budget");
+        } else if evicted.freed > 0 {
+            self.count("evicted for the disk");
+        }
         let gone: Vec<&ModelId> = evicted.models.iter().chain(&evicted.previous).collect();
         for gone in &gone {
             assert!(**gone != id && !before[*gone].pinned);
@@ -166,7 +182,7 @@ impl World {
                     let policy = EvictPolicy {
                         budget: BUDGET,
                         keep_free: 0,
-                        hysteresis: 0.1,
+                        hysteresis: HYSTERESIS,
                         need: length,
                         keep: vec![id],
                         coming: Vec::new(),
@@ -214,7 +230,8 @@ fn the_budget_holds() {
         }
     }
     println!("{operations} operations, seed 3: at most {most} of {BUDGET} bytes; {:?}", world.counts);
-    for what in ["installed", "refused", "evicted models", "evicted releases", "packed", "left", "leased", "pinned"] {
-        assert!(world.counts.get(what).is_some_and(|count| *count > 50), "{what}");
+    let must = ["installed", "refused", "evicted models", "evicted releases", "packed", "left", "leased", "pinned"];
+    for what in must.into_iter().chain(["evicted for the budget", "evicted for the disk"]) {
+        assert!(world.counts.get(what).is_some_and(|count| *count > 50), "{what}: {:?}", world.counts);
     }
 }

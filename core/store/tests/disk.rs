@@ -1,12 +1,16 @@
 //! The folder of the store on a real file system: opening, staging, finishing, resuming, verifying, repairing, leasing.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use inkling_base::CancelToken;
 use inkling_store::disk::{Held, Settings};
-use inkling_store::{Chunks, Digest, Disk, FilePlan, Landing, ModelId, Slot, StoreError, SystemVfs};
+use inkling_store::{
+    Chunks, Digest, Disk, FilePlan, Landing, ModelId, Open, Slot, Stat, StoreError, SystemVfs, Vfs, VfsFile,
+};
 
 const CHUNK: usize = 4096;
 
@@ -219,7 +223,9 @@ fn damage_is_located_and_only_it_is_fetched_again() {
     let object = staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
     assert_eq!(std::fs::read(&object.path).unwrap(), content);
     // The reader keeps the file that it has.
-    assert_eq!(std::io::read_to_string(std::io::Read::take(reader, 0)).unwrap(), "");
+    let mut kept = Vec::new();
+    std::io::Read::read_to_end(&mut { reader }, &mut kept).unwrap();
+    assert_eq!(kept, damaged);
     assert!(disk.usage().unwrap().quarantine > content.len() as u64);
     drop((lease, staging));
     disk.gc(std::time::Duration::ZERO, std::time::Duration::from_secs(3600)).unwrap();
@@ -477,4 +483,172 @@ fn what_was_left_is_read_again_before_it_is_installed() {
     assert_eq!(staging.missing(), [2]);
     put(&staging, &content, 2).unwrap();
     assert_eq!(std::fs::read(finish().unwrap().path).unwrap(), content);
+}
+
+/// Another file of the same size and time is not the one that was verified, nor is the same file after a change.
+#[test]
+fn trust_ends_with_the_inode_the_size_and_the_time_each() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(30, 3 * CHUNK);
+    let digest = install(&disk, &content);
+    let path = disk.object(&digest).unwrap().unwrap().path;
+    let verify = || assert_eq!(disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap(), []);
+    let modified = || std::fs::metadata(&path).unwrap().modified().unwrap();
+    let set = |time| std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    verify();
+    assert!(disk.trusts(&digest));
+    let before = modified();
+
+    // Put in its place by somebody who keeps times, as tools that restore a backup do.
+    let aside = root.path().join("aside");
+    let mut other = content.clone();
+    other[5] ^= 1;
+    std::fs::write(&aside, &other).unwrap();
+    std::fs::rename(&aside, &path).unwrap();
+    set(before);
+    assert_eq!((modified(), std::fs::metadata(&path).unwrap().len()), (before, content.len() as u64));
+    assert!(!disk.trusts(&digest), "another inode");
+
+    std::fs::write(&path, &content).unwrap();
+    verify();
+    let before = modified();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(content.len() as u64 - 1).unwrap();
+    set(before);
+    assert!(!disk.trusts(&digest), "another size");
+
+    std::fs::write(&path, &content).unwrap();
+    verify();
+    set(modified() + std::time::Duration::from_nanos(4_000));
+    assert!(!disk.trusts(&digest), "another time");
+    verify();
+    assert!(disk.trusts(&digest));
+    // It is known after the store was closed, and nothing is believed that was not verified.
+    drop(disk);
+    assert!(open(root.path()).trusts(&digest));
+    assert!(!open(root.path()).trusts(&Digest::of(b"another")));
+}
+
+#[test]
+fn the_collector_takes_no_repair_and_nothing_that_waits_for_its_slot() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let (content, id) = (bytes(31, 8 * CHUNK), "model".parse::<ModelId>().unwrap());
+    let digest = install(&disk, &content);
+    let later = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap() * 2;
+    let collect = || disk.gc(later, std::time::Duration::ZERO).unwrap();
+    // Whoever installed it is about to write its slot.
+    collect();
+    assert!(disk.object(&digest).unwrap().is_some());
+    let file = serde_json::json!({
+        "role": "weights", "name": "w", "required": true, "size": content.len(), "sha256": digest,
+    });
+    let release = serde_json::from_value(serde_json::json!({ "number": 1, "files": [file] })).unwrap();
+    disk.change_slot(&id, |slot| Ok(slot.offer(release, false)?)).unwrap();
+    let path = disk.object(&digest).unwrap().unwrap().path;
+    let mut damaged = content.clone();
+    damaged[3 * CHUNK] ^= 1;
+    std::fs::write(&path, &damaged).unwrap();
+    let bad = disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap();
+    drop(disk.begin_repair(&plan(&content, true), &bad, &CancelToken::new()).unwrap());
+    collect();
+    let staging = disk.stage(&plan(&content, true)).unwrap();
+    assert_eq!(staging.missing(), [3]);
+    put(&staging, &content, 3).unwrap();
+    staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
+    drop(staging);
+    // What nobody will name, because whoever wanted it has failed, goes.
+    let other = install(&disk, &bytes(32, 2 * CHUNK));
+    disk.let_go([&other]);
+    collect();
+    assert!(disk.object(&other).unwrap().is_none() && disk.object(&digest).unwrap().is_some());
+}
+
+/// A disk that fails to sync once, and says so once, as Linux does: what was to be written is gone.
+struct FailsToSync {
+    real: SystemVfs,
+    once: Arc<AtomicBool>,
+}
+
+struct FailingFile(Box<dyn VfsFile>, Arc<AtomicBool>);
+
+impl Vfs for FailsToSync {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn VfsFile>> {
+        let file = self.real.open(path, how)?;
+        let is_data = path.file_name().is_some_and(|name| name == "data");
+        Ok(if is_data { Box::new(FailingFile(file, Arc::clone(&self.once))) } else { file })
+    }
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.real.stat(path)
+    }
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        self.real.read_dir(path)
+    }
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.real.create_dir_all(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.real.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.real.remove_file(path)
+    }
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.real.remove_dir(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.real.sync_dir(path)
+    }
+    fn free_space(&self, path: &Path) -> io::Result<u64> {
+        self.real.free_space(path)
+    }
+}
+
+impl VfsFile for FailingFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, bytes)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        if self.1.swap(false, Ordering::Relaxed) { Err(io::Error::from_raw_os_error(5)) } else { self.0.sync() }
+    }
+    fn stat(&self) -> io::Result<Stat> {
+        self.0.stat()
+    }
+    fn try_lock(&self, shared: bool) -> io::Result<bool> {
+        self.0.try_lock(shared)
+    }
+}
+
+#[test]
+fn after_a_sync_that_failed_only_the_record_is_believed() {
+    let root = tempfile::tempdir().unwrap();
+    let once = Arc::new(AtomicBool::new(false));
+    let vfs = FailsToSync { real: SystemVfs, once: Arc::clone(&once) };
+    // Nothing is noted but when it is asked for.
+    let disk =
+        Disk::open_with(Arc::new(vfs), root.path(), Settings { checkpoint_bytes: 1 << 30, ..settings() }).unwrap();
+    let content = bytes(33, 8 * CHUNK);
+    let plan = plan(&content, true);
+    let staging = disk.stage(&plan).unwrap();
+    (0..3).for_each(|index| put(&staging, &content, index).unwrap());
+    staging.checkpoint().unwrap();
+    (3..6).for_each(|index| put(&staging, &content, index).unwrap());
+    once.store(true, Ordering::Relaxed);
+    assert!(matches!(staging.checkpoint(), Err(StoreError::Io { .. })));
+    // The next one would succeed, and note what the disk has lost.
+    assert!(staging.checkpoint().is_err());
+    assert!(put(&staging, &content, 6).is_err());
+    assert!(staging.finish(&CancelToken::new(), &mut |_, _| {}).is_err());
+    drop(staging);
+    let staging = disk.stage(&plan).unwrap();
+    assert_eq!(staging.missing(), [3, 4, 5, 6, 7]);
+    (3..8).for_each(|index| put(&staging, &content, index).unwrap());
+    let object = staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
+    assert_eq!(std::fs::read(object.path).unwrap(), content);
 }

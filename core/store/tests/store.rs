@@ -677,3 +677,19 @@ fn the_rate_and_the_time_that_remains_are_told() {
         assert!((remaining - rest).abs() <= 1.0 + rest / 4.0, "{transfer:?}: {rest} s");
     }
 }
+
+#[test]
+fn a_store_that_became_stricter_lends_nothing_unsigned() {
+    let folder = TempDir::new().unwrap();
+    let (root, local) = (folder.path().join("store"), folder.path().join("m.gguf"));
+    fs::write(&local, gguf(CHUNK, 71)).unwrap();
+    let m = install(&open(&root), Source::file(&local).unwrap());
+    let mut signed = config(&root);
+    signed.only_signed = true;
+    let store = Store::open(signed).unwrap();
+    let error = store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidInput { field, .. } if field == "id"), "{error}");
+    drop(store);
+    // It is still there for whoever is less strict.
+    assert_eq!(lent_bytes(&open(&root), &m), fs::read(&local).unwrap());
+}

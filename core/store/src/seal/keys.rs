@@ -84,3 +84,35 @@ fn mac(key: &[u8]) -> Result<Hmac<Sha256>, StoreError> {
 fn length() -> StoreError {
     StoreError::Internal("a key has a wrong length".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct OneKey;
+
+    impl KeyProvider for OneKey {
+        fn key(&self, _: &str) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+            Ok(Zeroizing::new([7; 32]))
+        }
+    }
+
+    /// Two contents under one nonce would give both away: the whole of a chunk must decide about it.
+    #[test]
+    fn another_content_has_another_nonce() {
+        let keys = Keys::of("k", &OneKey).unwrap();
+        let nonce = |mut chunk: Vec<u8>| keys.seal(&mut chunk).unwrap().nonce;
+        let chunk: Vec<u8> = (0..2000_u32).map(|at| at as u8).collect();
+        assert_eq!(nonce(chunk.clone()), nonce(chunk.clone()));
+        let mut seen = vec![nonce(chunk.clone()), nonce(chunk[..1999].to_vec()), nonce([&chunk[..], &[0]].concat())];
+        for at in 0..chunk.len() {
+            let mut other = chunk.clone();
+            other[at] ^= 1 << (at % 8);
+            seen.push(nonce(other));
+        }
+        let count = seen.len();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
+    }
+}
