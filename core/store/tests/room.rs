@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use inkling_base::{Classify, ErrorKind};
-use inkling_store::disk::Settings;
+use inkling_store::disk::{Awaited, Settings};
 use inkling_store::http::HttpTransport;
 use inkling_store::store::{EnsureOptions, Store, StoreConfig};
-use inkling_store::{CHUNK, Digest, Disk, DownloadEvent, FilePlan, Landing, ModelId, Open, Source, StoreError, Vfs};
+use inkling_store::{
+    CHUNK, Digest, Disk, DownloadEvent, FilePlan, Landing, ModelId, Open, Release, Source, StoreError, Vfs,
+};
 use inkling_store_chaos::disk::{Random, SimVfs};
 use inkling_store_chaos::server::Server;
 use model::gguf;
@@ -48,6 +50,12 @@ fn ids(store: &Store) -> Vec<String> {
 
 fn ensure(store: &Store, source: Source) -> Result<ModelId, StoreError> {
     store.ensure(source, EnsureOptions::default()).unwrap().wait()
+}
+
+/// Why somebody else fetches a file.
+fn awaited() -> Awaited {
+    let release: Release = serde_json::from_str(r#"{ "number": 1, "files": [] }"#).unwrap();
+    Awaited { id: "m".parse().unwrap(), source: String::new(), insist: false, release }
 }
 
 /// The first chunk of a file arrives, and nobody goes on with it.
@@ -142,8 +150,7 @@ fn what_a_background_session_will_still_bring_is_not_there() {
     let (parts, small) = (random.bytes(2 * CHUNK as usize), random.bytes(CHUNK as usize));
     let plan = |bytes: &[u8]| FilePlan::plain(Digest::of(bytes), bytes.len() as u64);
     let disk = disk(&vfs);
-    drop(disk.stage(&plan(&parts)).unwrap());
-    disk.await_parts(&Digest::of(&parts), true).unwrap();
+    disk.stage(&plan(&parts)).unwrap().await_parts(&awaited()).unwrap();
     // Each fits alone.
     let free = 2 * CHUNK + CHUNK / 2;
     vfs.limit(Some(vfs.used() + free), None);

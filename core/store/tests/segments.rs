@@ -1,6 +1,9 @@
 //! What is handed to a background session of the system, which follows redirects by itself: no secret for a foreign host.
+//! And what a session brings while the store still asks the network.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use inkling_base::{Classify, ErrorKind};
@@ -12,9 +15,12 @@ const SIZE: u64 = 3 * CHUNK + 7;
 const HUB: &str = "https://hub.example/o/r/resolve/main/m.gguf";
 
 /// A hub that redirects to another address, or serves the file itself.
+#[derive(Default)]
 struct Hub {
     to: Option<&'static str>,
     asked: Mutex<Vec<String>>,
+    /// Who asks where the bytes are (the second time; first it is asked what they are) says so, and waits for a word.
+    held: Option<(SyncSender<()>, Mutex<Receiver<()>>)>,
 }
 
 struct Nothing;
@@ -27,7 +33,15 @@ impl Body for Nothing {
 
 impl Transport for Hub {
     fn get(&self, request: &Request) -> Result<Response, TransportError> {
-        self.asked.lock().unwrap().push(request.url.clone());
+        let asked = {
+            let mut asked = self.asked.lock().unwrap();
+            asked.push(request.url.clone());
+            asked.len()
+        };
+        if let (Some((held, go_on)), 2) = (&self.held, asked) {
+            held.send(()).unwrap();
+            go_on.lock().unwrap().recv().unwrap();
+        }
         let digest = Digest::of(b"m").to_string();
         let mut headers = vec![("X-Linked-Etag", format!("\"{digest}\"")), ("X-Linked-Size", SIZE.to_string())];
         let status = match (request.url.starts_with("https://hub.example"), self.to) {
@@ -45,20 +59,24 @@ impl Transport for Hub {
     }
 }
 
+fn store(folder: &Path, hub: Arc<Hub>, token: Option<&str>) -> Store {
+    let mut config = StoreConfig::new(folder);
+    (config.transport, config.keep_free) = (hub, 0);
+    config.net.hub = "https://hub.example".to_owned();
+    config.net.token = token.map(str::to_owned);
+    config.net.hub_domains = vec!["cdn.example".to_owned()];
+    Store::open(config).unwrap()
+}
+
 fn parts(to: Option<&'static str>) -> Result<Vec<Part>, StoreError> {
     parts_with(to, Some("secret"))
 }
 
 fn parts_with(to: Option<&'static str>, token: Option<&str>) -> Result<Vec<Part>, StoreError> {
     let folder = TempDir::new().unwrap();
-    let hub = Arc::new(Hub { to, asked: Mutex::default() });
-    let mut config = StoreConfig::new(folder.path());
-    (config.transport, config.keep_free) = (hub.clone(), 0);
-    config.net.hub = "https://hub.example".to_owned();
-    config.net.token = token.map(str::to_owned);
-    config.net.hub_domains = vec!["cdn.example".to_owned()];
-    let segments =
-        Store::open(config).unwrap().segments("o/r/m.gguf".parse().unwrap(), &EnsureOptions::default(), CHUNK);
+    let hub = Arc::new(Hub { to, ..Hub::default() });
+    let store = store(folder.path(), hub.clone(), token);
+    let segments = store.segments("o/r/m.gguf".parse().unwrap(), &EnsureOptions::default(), CHUNK);
     assert!(hub.asked.lock().unwrap().iter().all(|url| !url.contains("evil")));
     segments.map(|segments| segments.parts)
 }
@@ -99,4 +117,29 @@ fn where_nothing_is_secret_nobody_is_asked() {
     for part in parts_with(Some("https://eu.cdn.example/blob?sign=1"), None).unwrap() {
         assert_eq!((part.request.url.as_str(), header(&part, "Authorization")), (HUB, None));
     }
+}
+
+/// The network may take minutes; what a session of earlier brings meanwhile is taken, for the system keeps it for nobody.
+#[test]
+fn parts_are_taken_while_the_network_is_asked() {
+    let folder = TempDir::new().unwrap();
+    let (held, is_held) = sync_channel(1);
+    let (let_go, go_on) = sync_channel(1);
+    let hub = Arc::new(Hub { held: Some((held, Mutex::new(go_on))), ..Hub::default() });
+    let (store, file) = (store(&folder.path().join("store"), hub, Some("secret")), Digest::of(b"m"));
+    let asking = {
+        let store = store.clone();
+        std::thread::spawn(move || store.segments("o/r/m.gguf".parse().unwrap(), &EnsureOptions::default(), CHUNK))
+    };
+    is_held.recv().unwrap();
+    let path = folder.path().join("part");
+    std::fs::write(&path, vec![1; CHUNK as usize]).unwrap();
+    let handed = store.hand_over(&file, CHUNK, &path);
+    // Room stays promised for all of it, with nobody at work.
+    let staging = store.usage().unwrap().staging;
+    let_go.send(()).unwrap();
+    let parts = asking.join().unwrap().unwrap().parts;
+    assert_eq!(handed.unwrap().bytes, CHUNK);
+    assert!((SIZE..SIZE + 4096).contains(&staging), "{staging}");
+    assert_eq!(parts.len(), 4);
 }

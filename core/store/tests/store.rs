@@ -459,7 +459,7 @@ fn background_sessions_hand_over_parts() {
         // The app was gone in between, and there is no network.
         let path = folder.path().join("part");
         fs::write(&path, &bytes[part.from as usize..(part.from + part.length) as usize]).unwrap();
-        assert_eq!(open(&root).hand_over(&part.file, part.from, &path).unwrap(), part.length);
+        assert_eq!(open(&root).hand_over(&part.file, part.from, &path).unwrap().bytes, part.length);
     }
     let before = server.total().bytes;
     let store = open(&root);

@@ -1,6 +1,6 @@
 //! Records: what is installed, what fits, what is used.
 
-use inkling::store::{Fit, Installed, Loaded, Segments, Usage, Verified};
+use inkling::store::{Fit, HandedOver, Installed, Loaded, Segments, Usage, Verified};
 
 use crate::FfiHeader;
 
@@ -176,6 +176,21 @@ impl From<Segments> for FfiSegments {
             headers: part.request.headers.into_iter().map(|(name, value)| FfiHeader { name, value }).collect(),
         };
         Self { id: segments.id.into(), parts: segments.parts.into_iter().map(part).collect() }
+    }
+}
+
+/// What became of a part that was handed over.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct FfiHandedOver {
+    /// Bytes of it that were new and right.
+    pub bytes: u64,
+    /// Models of which this was the last that they lacked: they are installed now.
+    pub installed: Vec<String>,
+}
+
+impl From<HandedOver> for FfiHandedOver {
+    fn from(handed: HandedOver) -> Self {
+        Self { bytes: handed.bytes, installed: handed.installed.into_iter().map(String::from).collect() }
     }
 }
 

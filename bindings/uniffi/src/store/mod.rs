@@ -20,7 +20,8 @@ use inkling::store::{EnsureOptions, ModelId, ModelStore, NetworkPolicy, Source, 
 
 pub use download::{FfiDownload, FfiDownloadEvent, FfiWait};
 pub use facts::{
-    FfiDamaged, FfiFit, FfiGivenUp, FfiInstalled, FfiOrigin, FfiPart, FfiSegments, FfiStoreUsage, FfiVerified,
+    FfiDamaged, FfiFit, FfiGivenUp, FfiHandedOver, FfiInstalled, FfiOrigin, FfiPart, FfiSegments, FfiStoreUsage,
+    FfiVerified,
 };
 pub use options::{FfiCatalog, FfiEnsureOptions, FfiKeyProvider, FfiStoreOptions, FfiStoreServices};
 pub use verify::FfiVerify;
@@ -143,14 +144,14 @@ impl FfiStore {
         guard(|| Ok(self.0.segments(self::source(&source)?, &ensure_options(options)?, bytes)?.into()))
     }
 
-    /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on. Gives the bytes that
-    /// were new and right. Needs no network.
-    pub fn hand_over(&self, file: String, from: u64, path: String) -> Result<u64, FfiError> {
+    /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on. With the last part that
+    /// a model lacks, that model is installed. Needs no network.
+    pub fn hand_over(&self, file: String, from: u64, path: String) -> Result<FfiHandedOver, FfiError> {
         guard(|| {
             let file = file.parse().map_err(|error: inkling::store::NoDigest| {
                 FfiError::from(inkling::Error::from(ErrorKind::invalid("file", error.to_string())))
             })?;
-            Ok(self.0.hand_over(&file, from, path.as_ref())?)
+            Ok(self.0.hand_over(&file, from, path.as_ref())?.into())
         })
     }
 

@@ -42,7 +42,9 @@ pub use inkling_store::WaitReason;
 pub use inkling_store::disk::{ObjectUsage, Usage};
 pub use inkling_store::net::options::NetOptions;
 pub use inkling_store::slot::{FellBack, Which, Why};
-pub use inkling_store::store::{COLLECT_AFTER, Installed, NetworkPolicy, Part, Segments, TrustedCatalog, Verified};
+pub use inkling_store::store::{
+    COLLECT_AFTER, HandedOver, Installed, NetworkPolicy, Part, Segments, TrustedCatalog, Verified,
+};
 pub use inkling_store::{Digest, DownloadEvent, EnsureOptions, ModelId, NoDigest, NoModelId, Source, Transfer};
 
 pub use fit::{Fit, Short};
@@ -105,9 +107,9 @@ impl ModelStore {
         Ok(self.0.segments(source, options, bytes)?)
     }
 
-    /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on. Gives the bytes that
-    /// were new and right. Needs no network.
-    pub fn hand_over(&self, file: &Digest, from: u64, path: &Path) -> Result<u64, Error> {
+    /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on. With the last part that
+    /// a model lacks, that model is installed. Needs no network.
+    pub fn hand_over(&self, file: &Digest, from: u64, path: &Path) -> Result<HandedOver, Error> {
         Ok(self.0.hand_over(file, from, path)?)
     }
 

@@ -38,6 +38,8 @@ pub(crate) const CHUNKS: Kind = Kind { name: b"chunks  ", version: 2, largest: 1
 pub(crate) const PLAN: Kind = Kind { name: b"plan    ", version: 1, largest: 1 << 27 };
 /// Which chunks of it are there.
 pub(crate) const HAVE: Kind = Kind { name: b"have    ", version: 2, largest: 1 << 27 };
+/// What a file is for that somebody else fetches.
+pub(crate) const AWAITED: Kind = Kind { name: b"awaited ", version: 1, largest: 1 << 24 };
 /// Objects that were verified once and have not changed since.
 pub(crate) const TRUSTED: Kind = Kind { name: b"trusted ", version: 1, largest: 1 << 22 };
 

@@ -8,7 +8,7 @@
 //!   objects/<sha256>        complete and verified; never changed; presence means that
 //!   objects/<sha256>.chunks where its chunks end and what their digests or sums are
 //!   panels/<sha256>/        what the engine derived from it
-//!   staging/<sha256>/       data, plan, have, have.copy: being put together; awaited: somebody else fetches it
+//!   staging/<sha256>/       data, plan, have, have.copy: being put together; awaited: somebody else fetches it, and for what
 //!   quarantine/             damaged objects, until somebody collects them
 //!   trust/<name>.state .copy   records of other modules
 //!   ballast                 gives way to slots when the disk is full
@@ -24,10 +24,12 @@
 //! | `records` | records in two copies; slots, states |
 //! | `objects`, `table` | finding, verifying, trusting, leasing; what tells a right chunk from a wrong one |
 //! | `staging`, `have`, `ahead` | putting a file together; which chunks are there; its digest while it comes |
+//! | `awaited` | files that somebody else fetches, and for which release |
 //! | `repair` | fetching only what is damaged |
 //! | `space`, `spare` | usage, collection, eviction; what could go |
 
 mod ahead;
+mod awaited;
 pub(crate) mod checked;
 mod have;
 mod objects;
@@ -46,6 +48,7 @@ use std::time::Duration;
 
 use crate::{Digest, Open, StoreError, Vfs, VfsFile};
 
+pub use awaited::Awaited;
 pub use objects::{BadChunk, Held, Lease, Object};
 pub use space::{EvictPolicy, Evicted, ObjectUsage, Staged, Usage};
 pub use staging::Staging;

@@ -152,17 +152,6 @@ impl Disk {
         Ok(freed)
     }
 
-    /// Says of a file that is begun whether somebody else fetches it, who may be long in coming: it then stays until it is
-    /// collected, also when room is needed.
-    pub fn await_parts(&self, digest: &Digest, awaited: bool) -> Result<(), StoreError> {
-        self.inner.await_parts(digest, awaited)
-    }
-
-    /// Whether somebody else fetches a file that has begun.
-    pub(crate) fn is_awaited(&self, digest: &Digest) -> bool {
-        self.inner.is_awaited(digest)
-    }
-
     /// How far a file has come that is being put together: nothing if it is not.
     pub fn staging_size(&self, digest: &Digest) -> Staged {
         self.inner.staging_size(digest)
@@ -384,20 +373,6 @@ impl Inner {
     fn planned(&self, digest: &Digest) -> u64 {
         let plan = kept_plan(&*self.vfs, &self.staging_path(digest)).ok().flatten();
         plan.map_or(0, |plan| plan.size.min(crate::plan::LARGEST_FILE))
-    }
-
-    /// Says of a file that somebody else fetches it, or no longer.
-    fn await_parts(&self, digest: &Digest, awaited: bool) -> Result<(), StoreError> {
-        let path = self.awaited_path(digest);
-        if awaited { self.write_whole(&path, &[]) } else { self.remove_file(&path).map(drop) }
-    }
-
-    fn awaited_path(&self, digest: &Digest) -> std::path::PathBuf {
-        self.staging_path(digest).join("awaited")
-    }
-
-    pub(super) fn is_awaited(&self, digest: &Digest) -> bool {
-        self.vfs.stat(&self.awaited_path(digest)).is_ok()
     }
 
     pub(super) fn staging_size(&self, digest: &Digest) -> Staged {

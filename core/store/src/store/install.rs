@@ -14,7 +14,7 @@ use crate::disk::{BadChunk, Held, Staging};
 use crate::download::{DownloadEvent, Transfer, WaitReason};
 use crate::net::meter::Meter;
 use crate::slot::{Offered, Slot, Why};
-use crate::{Digest, FilePlan, Landing, ModelId, Release, Role, Source, StoreError};
+use crate::{Digest, FilePlan, Landing, ModelId, Release, Source, StoreError};
 
 /// How often what is missing is fetched, when others remove it at the same time.
 const ROUNDS: usize = 3;
@@ -27,12 +27,16 @@ impl Inner {
     pub(crate) fn install(&self, job: &Job) -> Result<ModelId, StoreError> {
         let outcome = self.bring(job);
         if outcome.is_err() {
-            // What has arrived whole waits for its slot no longer: it goes when room is needed.
-            let others: Vec<Digest> = self.jobs.others(job).iter().flat_map(|other| other.wanted()).collect();
-            let mine = job.wanted();
-            self.disk.let_go(mine.iter().filter(|digest| !others.contains(digest)));
+            self.let_go(job);
         }
         outcome
+    }
+
+    /// What has arrived whole waits for its slot no longer: it goes when room is needed.
+    pub(super) fn let_go(&self, job: &Job) {
+        let others: Vec<Digest> = self.jobs.others(job).iter().flat_map(|other| other.wanted()).collect();
+        let mine = job.wanted();
+        self.disk.let_go(mine.iter().filter(|digest| !others.contains(digest)));
     }
 
     fn bring(&self, job: &Job) -> Result<ModelId, StoreError> {
@@ -53,7 +57,7 @@ impl Inner {
             }
             (outcome, _) => outcome?,
         };
-        self.check_wanted(job, &wanted)?;
+        self.check_wanted(job, &wanted.release)?;
         job.set_wanted(wanted.digests());
         let mut rounds = 0;
         while rounds < ROUNDS {
@@ -78,14 +82,14 @@ impl Inner {
             for staging in staged.iter().flatten() {
                 // This download goes on with what a background session was to fetch. If it cannot be said, it only
                 // stays longer than it need.
-                let _ = self.disk.await_parts(&staging.plan().sha256, false);
+                let _ = self.disk.await_no_parts(&staging.plan().sha256);
             }
             self.fill(job, wanted, &staged).map_err(|error| self.with_numbers(error, &staged))?;
             if !self.finish(job, wanted, staged)? {
                 return Ok(false);
             }
         }
-        self.activate(job, wanted)
+        self.activate(job, &wanted.release)
     }
 
     /// Waits until the job may use the network.
@@ -119,7 +123,7 @@ impl Inner {
 
     /// Whether the model is there and whole, so that nobody needs to be asked. Files that were not verified since they
     /// last changed are.
-    fn is_complete(&self, job: &Job) -> Result<bool, StoreError> {
+    pub(super) fn is_complete(&self, job: &Job) -> Result<bool, StoreError> {
         let Some(slot) = self.slot(&job.id)? else { return Ok(false) };
         self.same_source(job, &slot)?;
         let Some(release) = slot.chosen() else { return Ok(false) };
@@ -164,11 +168,11 @@ impl Inner {
     }
 
     /// What can be refused before a byte is fetched.
-    pub(super) fn check_wanted(&self, job: &Job, wanted: &Wanted) -> Result<(), StoreError> {
+    pub(super) fn check_wanted(&self, job: &Job, release: &Release) -> Result<(), StoreError> {
         if let Some(slot) = &self.slot(&job.id)? {
             self.same_source(job, slot)?;
             // Tried on a copy: nothing is on trial before it is there.
-            slot.clone().offer(wanted.release.clone(), insists(job, slot, &wanted.release))?;
+            slot.clone().offer(release.clone(), insists(job, slot, release))?;
         }
         Ok(())
     }
@@ -239,7 +243,7 @@ impl Inner {
         }
     }
 
-    fn is_whole(&self, job: &Job, plan: &FilePlan) -> Result<bool, StoreError> {
+    pub(super) fn is_whole(&self, job: &Job, plan: &FilePlan) -> Result<bool, StoreError> {
         let held = self.disk.holds(plan, &job.control.token())?;
         if held == Held::Damaged {
             self.suspect(&plan.sha256);
@@ -388,26 +392,25 @@ impl Inner {
     }
 
     /// Whether the weights are a model that this engine can use. What is encrypted is seen when it is loaded.
-    fn check_usable(&self, wanted: &Wanted) -> Result<(), StoreError> {
-        let plain = |file: &&WantedFile| file.file.role == Role::Weights && file.file.sealed.is_none();
-        let Some(file) = wanted.files.iter().find(plain) else { return Ok(()) };
-        let Some(object) = self.disk.object(&file.plan.sha256)? else {
-            return Err(StoreError::NotFound { what: file.file.name.clone() });
+    fn check_usable(&self, release: &Release) -> Result<(), StoreError> {
+        let Some(file) = release.weights().filter(|file| file.sealed.is_none()) else { return Ok(()) };
+        let Some(object) = self.disk.object(&file.sha256)? else {
+            return Err(StoreError::NotFound { what: file.name.clone() });
         };
-        (self.config.inspector)(&object.path, &wanted.release).or_else(|error| {
+        (self.config.inspector)(&object.path, release).or_else(|error| {
             match self.disk.object(&object.digest)? {
                 Some(_) => Err(error),
                 // Somebody removed it while it was looked at.
-                None => Err(StoreError::NotFound { what: file.file.name.clone() }),
+                None => Err(StoreError::NotFound { what: file.name.clone() }),
             }
         })
     }
 
     /// The release takes its place in the slot. `false` if a file that it needs is not there any more.
-    fn activate(&self, job: &Job, wanted: &Wanted) -> Result<bool, StoreError> {
+    pub(super) fn activate(&self, job: &Job, release: &Release) -> Result<bool, StoreError> {
         job.control.check()?;
         job.board.tell(DownloadEvent::Activating);
-        match self.check_usable(wanted) {
+        match self.check_usable(release) {
             Err(StoreError::NotFound { .. }) => return Ok(false),
             other => other?,
         }
@@ -415,8 +418,8 @@ impl Inner {
         let outcome = self.change(&job.id, |slot| {
             // Nobody removes or evicts anything from here on until the slot names it.
             job.control.check()?;
-            for file in wanted.files.iter().filter(|file| file.file.required) {
-                whole &= self.disk.object(&file.plan.sha256)?.is_some();
+            for file in release.files.iter().filter(|file| file.required) {
+                whole &= self.disk.object(&file.sha256)?.is_some();
             }
             if !whole {
                 return Err(StoreError::NotFound { what: job.id.to_string() });
@@ -424,8 +427,8 @@ impl Inner {
             let mut slot = slot.unwrap_or_else(|| Slot::new(job.id.clone(), job.source.to_string()));
             slot.source = job.source.to_string();
             slot.last_used = slot.last_used.max(now);
-            let insist = insists(job, &slot, &wanted.release);
-            let offered = slot.offer(wanted.release.clone(), insist)?;
+            let insist = insists(job, &slot, release);
+            let offered = slot.offer(release.clone(), insist)?;
             tracing::info!(model = %job.id, new = offered == Offered::Pending, "a release is installed");
             Ok(slot)
         });

@@ -116,13 +116,15 @@ impl Store {
         })
     }
 
-    /// Removes a model, all its releases, and what was downloaded of the next. What was learned about releases that
-    /// failed goes with it.
+    /// Removes a model, all its releases, and what was downloaded of the next, also by a background session. What was
+    /// learned about releases that failed goes with it.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while somebody reads it: nothing has changed then.
     pub fn remove(&self, id: &ModelId) -> Result<(), StoreError> {
         let inner = &self.inner;
+        // Nobody brings the last part of it meanwhile.
+        let _parts = inner.parts();
         let turn = inner.turn();
         let slot = inner.slot(id)?;
         if slot.as_ref().is_some_and(|slot| inner.is_lent(slot)) {
@@ -131,6 +133,7 @@ impl Store {
         let jobs: Vec<_> = inner.jobs.all().into_iter().filter(|job| job.id == *id).collect();
         jobs.iter().for_each(|job| job.control.cancel());
         let removed = inner.disk.remove_slot(id)?;
+        let awaited = inner.disk.await_none_for(id)?;
         drop(turn);
         // What they have open cannot be removed; they end soon.
         let until = Instant::now() + PATIENCE;
@@ -141,8 +144,9 @@ impl Store {
         for job in &jobs {
             digests.extend(job.wanted());
         }
+        digests.extend(&awaited);
         inner.disk.forget(&digests)?;
-        if removed || !jobs.is_empty() { Ok(()) } else { Err(not_found(id)) }
+        if removed || !jobs.is_empty() || !awaited.is_empty() { Ok(()) } else { Err(not_found(id)) }
     }
 
     /// Goes back to the release before, at the next load. Gives its number.

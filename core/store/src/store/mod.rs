@@ -35,7 +35,7 @@ pub use jobs::{EnsureOptions, NetworkPolicy};
 pub use keep::{COLLECT_AFTER, Installed, Verified};
 pub use lend::Lent;
 pub use look::Look;
-pub use segments::{Part, Segments};
+pub use segments::{HandedOver, Part, Segments};
 
 use crate::disk::Disk;
 use crate::download::WaitReason;
@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     jobs: Jobs,
     /// Held while slots are read, changed and written.
     turn: Mutex<()>,
+    /// Held by whoever puts together what somebody else fetches. Taken before `turn`.
+    parts: Mutex<()>,
     /// Objects that are known to be damaged.
     suspects: Mutex<BTreeSet<Digest>>,
     /// Releases that were given up, of which nobody was told yet.
@@ -110,8 +112,16 @@ impl Store {
         if let Err(error) = disk.gc(config.clock.unix(), COLLECT_AFTER) {
             tracing::warn!(%error, "what nobody needs could not be removed");
         }
-        let (jobs, turn, suspects, untold) = (Jobs::default(), Mutex::default(), Mutex::default(), Mutex::default());
-        let inner = Arc::new(Inner { config, disk, net, jobs, turn, suspects, untold });
+        let inner = Arc::new(Inner {
+            config,
+            disk,
+            net,
+            jobs: Jobs::default(),
+            turn: Mutex::default(),
+            parts: Mutex::default(),
+            suspects: Mutex::default(),
+            untold: Mutex::default(),
+        });
         slots::opened(&inner);
         let users = Arc::new(Users { inner: Arc::downgrade(&inner), running: Arc::default() });
         Ok(Self { inner, users })
@@ -197,6 +207,10 @@ impl Inner {
 
     fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn parts(&self) -> MutexGuard<'_, ()> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> u64 {

@@ -3,18 +3,22 @@
 
 use std::path::Path;
 
-use super::jobs::Jobs;
-use super::wanted::From;
-use super::{EnsureOptions, Store};
-use crate::net::segment::{plan_segments, segment_request};
-use crate::{Digest, Landing, ModelId, Request, Source, StoreError};
+use inkling_base::CancelToken;
+
+use super::jobs::{Job, Jobs};
+use super::wanted::{From, Wanted};
+use super::{EnsureOptions, Inner, Store};
+use crate::disk::{Awaited, Staging};
+use crate::net::segment::{Segment, plan_segments, segment_request};
+use crate::{Digest, FilePlan, Landing, ModelId, Request, Source, StoreError};
 
 /// What is missing of a model, cut into parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segments {
     /// The model.
     pub id: ModelId,
-    /// Each can be fetched by itself, in any order. None if all is there: [`Store::ensure`] then only activates it.
+    /// Each can be fetched by itself, in any order. None if all is there: [`Store::ensure`] then only activates it, if that is
+    /// not done.
     pub parts: Vec<Part>,
 }
 
@@ -32,9 +36,18 @@ pub struct Part {
     pub request: Request,
 }
 
+/// What became of a part that was handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Bytes of it that were new and right.
+    pub bytes: u64,
+    /// Models of which this was the last that they lacked: they are installed now.
+    pub installed: Vec<ModelId>,
+}
+
 impl Store {
-    /// What a model still needs, in parts of about `bytes` each. The place for them is made now, so that
-    /// [`Store::hand_over`] needs no network.
+    /// What a model still needs, in parts of about `bytes` each. The place for them is made now, and it is noted what they
+    /// are for, so that [`Store::hand_over`] needs no network, and can be called while this asks its own.
     ///
     /// # Errors
     /// As [`Store::ensure`] and its download; [`StoreError::InUse`] while a download of the model runs.
@@ -46,16 +59,16 @@ impl Store {
             return Err(StoreError::InUse { what: format!("the download of {id}") });
         }
         let job = Jobs::loose(id.clone(), source, options.clone());
+        // As a download: what is there is asked for again by those who want an update.
+        if !options.update && inner.is_complete(&job)? {
+            return Ok(Segments { id, parts: Vec::new() });
+        }
         let wanted = inner.resolve(&job)?;
-        inner.check_wanted(&job, &wanted)?;
+        inner.check_wanted(&job, &wanted.release)?;
         job.set_wanted(wanted.digests());
-        let staged = inner.stage(&job, &wanted)?;
         let mut parts = Vec::new();
-        for (file, staging) in wanted.files.iter().zip(&staged) {
-            let (Some(staging), From::Net(address)) = (staging, &file.from) else { continue };
-            inner.take_known(&job, staging)?;
-            inner.disk.await_parts(&file.plan.sha256, true)?;
-            let segments = plan_segments(staging.plan(), &staging.missing(), bytes);
+        for (file, segments) in wanted.files.iter().zip(inner.lay_out(&job, &wanted, bytes)?) {
+            let From::Net(address) = &file.from else { continue };
             if segments.is_empty() {
                 continue;
             }
@@ -68,15 +81,107 @@ impl Store {
         Ok(Segments { id, parts })
     }
 
-    /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on. Gives the bytes that
-    /// were new and right; the caller removes the file. Needs no network, so it can be called in the few seconds that a
-    /// system gives an app that it woke.
+    /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on; the caller removes it.
+    /// Needs no network, so it can be called in the few seconds that a system gives an app that it woke.
+    ///
+    /// With the last part of all that a model lacked the model is installed: its files are compared with their digests,
+    /// for which each byte is read once more (about a second for each gigabyte), and take their places. If that fails, or
+    /// the process ends meanwhile, nothing is lost, and [`Store::ensure`] sees to it. It is the release that the source had
+    /// when it was asked for segments.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if nobody waits for that file; [`StoreError::InUse`] while a download of it runs.
-    pub fn hand_over(&self, file: &Digest, from: u64, path: &Path) -> Result<u64, StoreError> {
+    pub fn hand_over(&self, file: &Digest, from: u64, path: &Path) -> Result<HandedOver, StoreError> {
+        let _parts = self.inner.parts();
         let staging = self.inner.disk.resume(file)?;
         let staging = staging.ok_or_else(|| StoreError::NotFound { what: format!("a download of {file}") })?;
-        staging.put_file(path, from, &inkling_base::CancelToken::new(), &mut |_| {})
+        let bytes = staging.put_file(path, from, &CancelToken::new(), &mut |_| {})?;
+        let is_whole = staging.missing().is_empty();
+        drop(staging);
+        let installed = if is_whole { self.inner.install_awaited(file) } else { Vec::new() };
+        Ok(HandedOver { bytes, installed })
+    }
+}
+
+impl Inner {
+    /// Makes the places of a model's files, takes what this device has of them, and notes what they are for. Gives what
+    /// somebody must fetch of each. Nothing is held afterwards: what is noted keeps the room.
+    fn lay_out(&self, job: &Job, wanted: &Wanted, bytes: u64) -> Result<Vec<Vec<Segment>>, StoreError> {
+        let by = Awaited {
+            id: job.id.clone(),
+            source: job.source.to_string(),
+            insist: job.options().insist,
+            release: wanted.release.clone(),
+        };
+        let _parts = self.parts();
+        let staged = self.stage(job, wanted)?;
+        let mut missing = Vec::new();
+        for (file, staging) in wanted.files.iter().zip(&staged) {
+            match staging {
+                Some(staging) if matches!(file.from, From::Net(_)) => {
+                    self.take_known(job, staging)?;
+                    staging.await_parts(&by)?;
+                    missing.push(plan_segments(staging.plan(), &staging.missing(), bytes));
+                }
+                _ => missing.push(Vec::new()),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Installs the models for which this file was awaited and that lack nothing now. Why one cannot be installed, its
+    /// download says.
+    fn install_awaited(&self, file: &Digest) -> Vec<ModelId> {
+        let mut installed = Vec::new();
+        for by in self.disk.awaited_by(file) {
+            match self.install_arrived(&by) {
+                Ok(true) => installed.push(by.id),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(model = %by.id, %error, "what has arrived is not installed"),
+            }
+        }
+        installed
+    }
+
+    /// Installs a release whose files have arrived; `false` if one of them has not.
+    fn install_arrived(&self, by: &Awaited) -> Result<bool, StoreError> {
+        let source: Source = by.source.parse()?;
+        // The app may have become stricter since then.
+        self.check_source(&source)?;
+        let options = EnsureOptions { insist: by.insist, ..EnsureOptions::default() };
+        let job = Jobs::loose(by.id.clone(), source, options);
+        self.check_wanted(&job, &by.release)?;
+        let chosen = self.slot(&job.id)?.and_then(|slot| slot.chosen().map(|release| release.number));
+        if chosen.is_some_and(|number| number > by.release.number) {
+            return Ok(false);
+        }
+        let mut files: Vec<_> = by.release.files.iter().map(|file| FilePlan::plain(file.sha256, file.size)).collect();
+        files.sort_by_key(|plan| plan.sha256);
+        files.dedup_by_key(|plan| plan.sha256);
+        let mut arrived = Vec::new();
+        for plan in files {
+            // One that another publisher's chunks stand for is compared with its own digest first.
+            if self.is_whole(&job, &plan)? {
+                continue;
+            }
+            match self.disk.resume(&plan.sha256)? {
+                Some(staging) if staging.missing().is_empty() && staging.is_awaited_by(by) => arrived.push(staging),
+                _ => return Ok(false),
+            }
+        }
+        job.set_wanted(arrived.iter().map(|staging| staging.plan().sha256).collect());
+        let outcome = self.put_in_place(&job, by, &arrived);
+        if !matches!(outcome, Ok(true)) {
+            self.let_go(&job);
+        }
+        outcome
+    }
+
+    fn put_in_place(&self, job: &Job, by: &Awaited, arrived: &[Staging]) -> Result<bool, StoreError> {
+        for staging in arrived {
+            staging.finish(&job.control.token(), &mut |_, _| {})?;
+            self.clear_suspicion(&staging.plan().sha256);
+        }
+        self.activate(job, &by.release)
     }
 }

@@ -6,7 +6,8 @@ import Foundation
 public enum BackgroundDownloadEvent: Sendable {
     /// `bytes` have come of the `total` that was asked for. What was there before is not counted.
     case downloading(id: String, bytes: Int, total: Int)
-    /// All parts have ended, and the store checks them, fetches what could not be used of them, and installs the model.
+    /// All parts have ended, but the model is not installed with the last: the store sees to it, and fetches what could
+    /// not be used.
     case installing(id: String, InklingDownload)
     /// The model is installed.
     case ready(id: String)
@@ -24,8 +25,12 @@ public enum BackgroundDownloadEvent: Sendable {
 /// Downloads models while the app sleeps or is gone, by a background `URLSession`.
 ///
 /// The store says what is missing, the system fetches it in parts, each part that comes is checked and kept at once, and
-/// with the last one the model is installed. What the system began is found again when the app is started anew: make the
-/// same object then, with the same identifier, early: before `application(_:didFinishLaunchingWithOptions:)` returns.
+/// with the last one the model is installed, also if the app was ended and is only woken for that one, and without a
+/// network: what the parts are for was noted when they were asked for. What the system began is found again when the app is
+/// started anew: make the same object then, with the same identifier, early: before
+/// `application(_:didFinishLaunchingWithOptions:)` returns. An app that is ended while it installs, or whose last part
+/// cannot be used, has the model when it next calls ``ensure(_:options:)``.
+///
 /// An app needs one, for as long as it runs and the store is open: what comes while the store is closed is lost, and
 /// fetched again.
 ///

@@ -16,7 +16,7 @@ final class PartKeeper: PartListener {
         /// How many are asking the session what is on its way, and what has ended meanwhile: the answer may be older.
         var looking = 0
         var ended: Set<BackgroundPart.Key> = []
-        /// How many are asking the store what is missing, and what came meanwhile: the store may not know of that.
+        /// How many are asking the store what is missing, and what came meanwhile: its answer may be older.
         var asking = 0
         var came: [BackgroundPart] = []
         /// Models of which a part has ended, and what else is needed to install them.
@@ -186,12 +186,17 @@ final class PartKeeper: PartListener {
     }
 
     func finished(_ part: BackgroundPart, _ request: URLRequest, _ answer: PartAnswer, file: URL) {
-        let size = try? FileManager.default.attributesOfItem(atPath: file.path(percentEncoded: false))[.size] as? Int
-        var verdict = policy.verdict(part, answer, bytes: size)
+        let path = file.path(percentEncoded: false)
+        let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        // One that nobody wants any more must not be the last that its model lacks.
+        var verdict = isCancelled(part.id) ? .forget : policy.verdict(part, answer, bytes: size)
+        var installed: [String] = []
         if verdict == .take {
             do {
                 // Here and now: the file is gone when this returns.
-                try handOver(part, file)
+                installed = try store.with {
+                    try $0.handOver(file: part.file, from: UInt64(clamping: part.from), path: path).installed
+                }
             } catch InklingError.modelNotFound {
                 // Nobody waits for it any more: the model is there, or was removed.
                 verdict = .forget
@@ -200,46 +205,16 @@ final class PartKeeper: PartListener {
                 verdict = .leave
             }
         }
-        conclude(part, request, verdict)
-    }
-
-    private static let waits = [0.01, 0.05, 0.2, 0.5]
-
-    private func handOver(_ part: BackgroundPart, _ file: URL) throws {
-        for wait in Self.waits {
-            do {
-                return try handOverOnce(part, file)
-            } catch InklingError.busy {
-                // Somebody looks at what is there of it, for a moment.
-                Thread.sleep(forTimeInterval: wait)
-            }
-        }
-        try handOverOnce(part, file)
-    }
-
-    /// Again while the store is asked what is missing of the model, which takes a moment.
-    private func patiently(_ work: () async throws -> Void) async throws {
-        for wait in Self.waits {
-            do {
-                return try await work()
-            } catch InklingError.busy {
-                try await Task.sleep(for: .seconds(wait))
-            }
-        }
-        try await work()
-    }
-
-    private func handOverOnce(_ part: BackgroundPart, _ file: URL) throws {
-        _ = try store.with {
-            try $0.handOver(file: part.file, from: UInt64(clamping: part.from), path: file.path(percentEncoded: false))
-        }
+        conclude(part, request, verdict, installed: installed)
     }
 
     func failed(_ part: BackgroundPart, _ request: URLRequest, _ error: any Error) {
         conclude(part, request, policy.verdict(part, error))
     }
 
-    private func conclude(_ part: BackgroundPart, _ request: URLRequest, _ verdict: PartVerdict) {
+    private func conclude(
+        _ part: BackgroundPart, _ request: URLRequest, _ verdict: PartVerdict, installed: [String] = []
+    ) {
         let verdict = isCancelled(part.id) ? .forget : verdict
         if case .again(let after) = verdict {
             var next = part
@@ -251,13 +226,17 @@ final class PartKeeper: PartListener {
                 return
             }
         }
-        state.with { state in
+        let ready = state.with { state in
             state.parts[part.key] = nil
             if state.looking > 0 { state.ended.insert(part.key) }
             if verdict == .take && state.asking > 0 { state.came.append(part) }
             if verdict != .forget { state.touched[part.id] = part }
+            for id in installed { state.touched[id] = nil }
+            // Whoever installs it at this moment finds it there, and says so.
+            return installed.filter { !state.installing.contains($0) }
         }
         tellProgress(part)
+        for id in ready { watchers.tell(.ready(id: id)) }
         settle()
     }
 
@@ -289,8 +268,8 @@ final class PartKeeper: PartListener {
         settle()
     }
 
-    /// Installs the models of which nothing is on its way any more; not while the store is asked what is missing, for it
-    /// cannot do both at once.
+    /// Sees to the models of which nothing is on its way any more and that the last part did not install; not while the
+    /// store is asked what is missing, for it would fetch that at the same time.
     private func settle() {
         let complete = state.with { state -> [BackgroundPart] in
             guard state.restored && !state.gathering && state.asking == 0 else { return [] }
@@ -310,13 +289,11 @@ final class PartKeeper: PartListener {
 
     private func install(_ part: BackgroundPart) async {
         do {
-            try await patiently {
-                guard !isCancelled(part.id) else { throw CancellationError() }
-                let download = try store.ensure(StoreSource(part.source), options: part.options)
-                if isCancelled(part.id) { download.cancel() }
-                watchers.tell(.installing(id: part.id, download))
-                try await download.wait()
-            }
+            guard !isCancelled(part.id) else { throw CancellationError() }
+            let download = try store.ensure(StoreSource(part.source), options: part.options)
+            if isCancelled(part.id) { download.cancel() }
+            watchers.tell(.installing(id: part.id, download))
+            try await download.wait()
             watchers.tell(.ready(id: part.id))
         } catch {
             watchers.tell(.failed(id: part.id, error as? InklingError ?? .cancelled(sentence: "the task was cancelled")))

@@ -115,8 +115,12 @@ impl Landing for Staging {
 }
 
 impl Staging {
-    fn inner(&self) -> &Inner {
+    pub(super) fn inner(&self) -> &Inner {
         &self.disk.inner
+    }
+
+    pub(super) fn plan_digest(&self) -> Digest {
+        self.plan_digest
     }
 
     /// Bytes that are there.

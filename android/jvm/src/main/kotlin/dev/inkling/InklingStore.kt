@@ -131,11 +131,11 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
         }
 
     /**
-     * Takes a part that was fetched: [part] holds the bytes of [file] from [from] on. Gives the bytes that were new and
-     * right. Needs no network.
+     * Takes a part that was fetched: [part] holds the bytes of [file] from [from] on. With the last part that a model
+     * lacks, that model is installed: the release that its source had when it was asked for [segments]. Needs no network.
      */
-    suspend fun handOver(file: String, from: Long, part: File): Long =
-        working { ffi.handOver(file.whole("file"), bytes("from", from), part.path.whole("path")).toLong() }
+    suspend fun handOver(file: String, from: Long, part: File): HandedOver =
+        working { ffi.handOver(file.whole("file"), bytes("from", from), part.path.whole("path")).handedOver() }
 
     /** Looks at the network again, for an app that has learned that it changed. On Android that is done for it. */
     fun networkChanged() = unlessClosed { ffi.networkChanged() }

@@ -1,6 +1,7 @@
 package dev.inkling
 
 import dev.inkling.ffi.FfiFit
+import dev.inkling.ffi.FfiHandedOver
 import dev.inkling.ffi.FfiInstalled
 import dev.inkling.ffi.FfiOrigin
 import dev.inkling.ffi.FfiSegments
@@ -93,6 +94,14 @@ data class SegmentPart(
 /** What a model still needs; no parts if all is there. */
 data class Segments(val id: String, val parts: List<SegmentPart>)
 
+/** What became of a part that was handed over. */
+data class HandedOver(
+    /** Bytes of it that were new and right. */
+    val bytes: Long,
+    /** Models of which this was the last that they lacked: they are installed now. */
+    val installed: List<String>,
+)
+
 internal fun FfiInstalled.model() = InstalledModel(
     id = id,
     source = StoreSource.parse(source),
@@ -119,6 +128,8 @@ internal fun FfiStoreUsage.usage() =
 
 internal fun FfiOrigin.origin() =
     ModelOrigin(id, release.toLong(), onTrial, givenUp.map { ModelOrigin.GivenUp(it.id, it.release?.toLong(), it.why) })
+
+internal fun FfiHandedOver.handedOver() = HandedOver(bytes.toLong(), installed)
 
 internal fun FfiSegments.segments() = Segments(
     id,

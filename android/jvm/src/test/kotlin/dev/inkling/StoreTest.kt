@@ -434,8 +434,10 @@ class StoreTest {
         for (part in segments.parts) {
             val fetched = File(temporary.toFile(), "part")
             fetched.writeBytes(bytes.copyOfRange(part.from.toInt(), (part.from + part.length).toInt()))
-            assertEquals(part.length, store.handOver(part.file, part.from, fetched))
+            val installed = if (part == segments.parts.last()) listOf("tiny") else emptyList()
+            assertEquals(HandedOver(part.length, installed), store.handOver(part.file, part.from, fetched))
         }
+        assertEquals("tiny", store.list().single().id)
         assertEquals(0, store.segments(source, partBytes = 1 shl 20).parts.size)
         val before = server.sent("/tiny.gguf")
         assertEquals("tiny", store.ensure(source).await())
