@@ -109,6 +109,11 @@ fn anybody_can_publish() {
         ])
         .exits(0)
     };
+    let nonsense = place.path("golden.json");
+    fs::write(&nonsense, "{}").unwrap();
+    let args =
+        ["publish", &site, demo_model(), "--model", "demo", "--number", "1", "--key", &key, "--golden-file", &nonsense];
+    inkling(&[&["models"], &args[..]].concat()).exits(2).says(&["no list of prompts"]);
     publish("1", "100");
     inkling(&["models", "check", &site]).exits(0);
     let server = Server::of_folder(&site, 0).unwrap();

@@ -105,6 +105,9 @@ pub(crate) struct PublishArgs {
     /// A prompt whose answer, computed now, devices must give too before they take the release
     #[arg(long, value_name = "PROMPT")]
     pub(crate) golden: Vec<String>,
+    /// More such prompts, with tokens that were computed elsewhere: a JSON list of {"prompt": "…", "tokens": [1, 2]}
+    #[arg(long, value_name = "F.json")]
+    pub(crate) golden_file: Option<PathBuf>,
     /// Tokens a second below which it is too slow to be taken
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     pub(crate) least_speed: f64,
@@ -216,7 +219,8 @@ fn release(args: &PublishArgs, as_json: bool) -> Result<(), Failure> {
         folder: &args.sign.folder,
         model: super::id(&args.model)?,
         number: args.number,
-        golden: golden(&files, &args.golden)?,
+        golden: [golden(&files, &args.golden)?, args.golden_file.as_deref().map_or(Ok(Vec::new()), golden_in)?]
+            .concat(),
         files,
         floor: args.floor,
         ram_min: args.ram_min,
@@ -266,6 +270,15 @@ fn golden(files: &[PublishFile], prompts: &[String]) -> Result<Vec<Golden>, Fail
         Ok(Golden { prompt: prompt.clone(), tokens: answer.stats.tokens })
     };
     prompts.iter().map(answer).collect()
+}
+
+/// What another implementation answered, or another machine.
+fn golden_in(path: &Path) -> Result<Vec<Golden>, Failure> {
+    let bytes = fs::read(path).map_err(|error| file_error("golden-file", path, &error))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let why = format!("{} is no list of prompts with their tokens: {error}", path.display());
+        Failure::Engine(ErrorKind::invalid("golden-file", why).into())
+    })
 }
 
 /// What is wrong with a golden prompt names it; anything else is said as it is.
