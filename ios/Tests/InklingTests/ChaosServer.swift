@@ -14,12 +14,17 @@ final class ChaosServer: Sendable {
     private let input = Pipe()
 
     /// A server of a folder with one file, `model.gguf`.
-    init(_ file: Data, _ arguments: String...) throws {
+    convenience init(_ file: Data, _ arguments: String...) throws {
+        let folder = try Scratch.folder()
+        try file.write(to: folder.appending(path: "model.gguf"))
+        try self.init(folder: folder, arguments)
+    }
+
+    /// A server of a folder.
+    init(folder: URL, _ arguments: [String] = []) throws {
         guard let name = ProcessInfo.processInfo.environment["INKLING_CHAOS_SERVER"] else {
             throw Unexpected("INKLING_CHAOS_SERVER must name the server: scripts/test-swift.sh builds it")
         }
-        let folder = try Scratch.folder()
-        try file.write(to: folder.appending(path: "model.gguf"))
         let (process, output) = (Process(), Pipe())
         process.executableURL = name.hasPrefix("/") ? URL(filePath: name) : Demo.root.appending(path: name)
         process.arguments = [folder.path] + arguments

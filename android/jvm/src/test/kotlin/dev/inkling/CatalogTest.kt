@@ -53,7 +53,12 @@ class CatalogTest {
         release(1, Demo.file)
         ChaosServer(served).use { server ->
             store(server) { store, source ->
-                assertEquals("source", fails<InklingException.InvalidInput> { store.ensure(StoreSource.file(Demo.file)) }.field)
+                // What nobody signed is refused, also from the publisher's own server.
+                val digest = sha256(Demo.file)
+                val loose = StoreSource.url(server.url("/files/$digest"), digest, Demo.file.length())
+                for (unsigned in listOf(loose, StoreSource.file(Demo.file), StoreSource.hub("o/r", "f.gguf"))) {
+                    assertEquals("source", fails<InklingException.InvalidInput> { store.ensure(unsigned) }.field)
+                }
                 assertEquals("tiny", store.ensure(source).await())
                 // Five good answers make it the one to fall back to.
                 store.load("tiny").use { model ->
@@ -94,6 +99,31 @@ class CatalogTest {
                     assertEquals(listOf("tiny" to 2L), origin.givenUp.map { it.id to it.release })
                     assertTrue("tokens a second" in origin.givenUp.single().why, origin.givenUp.single().why)
                 }
+            }
+        }
+    }
+
+    @Test
+    fun `a release that says other words than its publisher is given up, and the app is told once`() {
+        publish()
+        release(1, Demo.file)
+        ChaosServer(served).use { server ->
+            store(server) { store, source ->
+                store.ensure(source).await()
+                store.load("tiny").use { model -> repeat(5) { model.session().use { it.respond(Demo.PROMPT, Demo.greedy) } } }
+                file("golden.json").writeText("""[{"prompt": "The quick brown", "tokens": [7, 8, 9]}]""")
+                release(2, another(), "--golden-file", file("golden.json").path)
+                store.ensure(source, EnsureOptions(update = true)).await()
+                assertEquals(2, store.list().single().release)
+                store.load("tiny").use { model ->
+                    val origin = model.origin!!
+                    assertEquals(1, origin.release)
+                    assertEquals(listOf("tiny" to 2L), origin.givenUp.map { it.id to it.release })
+                    assertTrue("golden prompt 0" in origin.givenUp.single().why, origin.givenUp.single().why)
+                }
+                store.load("tiny").use { assertEquals(emptyList<Any>(), it.origin!!.givenUp) }
+                store.ensure(source, EnsureOptions(update = true)).await()
+                assertEquals(1, store.list().single().release)
             }
         }
     }
