@@ -49,6 +49,15 @@ pub mod publish {
     }
 }
 
+/// A store on another file system than the machine's: one that fails, for tests. Models are mapped from the machine's.
+#[cfg(feature = "developer")]
+pub fn open_store(
+    options: crate::store::StoreOptions,
+    vfs: Arc<dyn inkling_store::Vfs>,
+) -> Result<crate::store::ModelStore, Error> {
+    crate::store::ModelStore::open(options.vfs(vfs))
+}
+
 /// Where a GGUF keeps its chat template.
 pub(crate) const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 

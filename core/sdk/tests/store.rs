@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use inkling::developer::open_store;
 use inkling::store::{
     DownloadEvent, EnsureOptions, Fit, ModelId, ModelStore, Short, Source, StoreLoad, StoreOptions, Why,
 };
@@ -16,6 +17,7 @@ use inkling_store::manifest::{Keyring, SecretKey};
 use inkling_store::publish::{Publication, PublishFile, Roles, init, publish};
 use inkling_store::seal::KeyProvider;
 use inkling_store::{CHUNK, Golden, Role, StoreError};
+use inkling_store_chaos::disk::FailingVfs;
 use inkling_store_chaos::server::Server;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -205,6 +207,39 @@ fn a_smaller_model_takes_the_place_of_one_that_cannot_be_used() {
     loaded.model.close();
     store.remove(&id("small")).unwrap();
     // Asking for it again repairs it.
+    store.ensure(Source::file(&large).unwrap(), EnsureOptions::default()).unwrap().wait().unwrap();
+    let loaded = store.load_cancellable(&engine(), &load, &CancelToken::new(), |_| {}).unwrap();
+    assert_eq!(loaded.id, id("large"));
+}
+
+#[test]
+fn a_smaller_model_takes_the_place_of_one_that_the_disk_cannot_read() {
+    let (folder, disk) = (TempDir::new().unwrap(), Arc::new(FailingVfs::default()));
+    let options = StoreOptions::new(folder.path().join("store")).keep_free(0);
+    let store = open_store(options, disk.clone()).unwrap();
+    let (large, small) = (folder.path().join("large.gguf"), folder.path().join("small.gguf"));
+    fs::copy(renamed(folder.path()), &large).unwrap();
+    fs::copy(demo(), &small).unwrap();
+    for path in [&large, &small] {
+        store.ensure(Source::file(path).unwrap(), EnsureOptions::default()).unwrap().wait().unwrap();
+    }
+    let digest = inkling_store::Digest::of(&fs::read(&large).unwrap()).to_string();
+    disk.fail(Some(folder.path().join("store/v1/objects").join(&digest)));
+    let load = StoreLoad { id: id("large"), alternatives: vec![id("small")], options: LoadOptions::default() };
+    let loaded = store.load_cancellable(&engine(), &load, &CancelToken::new(), |_| {}).unwrap();
+    assert_eq!(loaded.id, id("small"));
+    let told: Vec<_> = loaded.given_up.iter().map(|given_up| &given_up.id).collect();
+    assert!(told.contains(&&id("large")), "{:?}", loaded.given_up);
+    assert!(
+        loaded.given_up.iter().any(|given_up| given_up.why.contains("damaged at chunk 0")),
+        "{:?}",
+        loaded.given_up
+    );
+    assert_eq!(answer(&loaded.model, "Hello", 3).len(), 3);
+    // Whoever asks for it gets it again, on another place of the disk; the bad place stays out of the way.
+    assert!(!store.list().unwrap().iter().any(|model| model.id == id("large") && model.complete));
+    let quarantine = folder.path().join("store/v1/quarantine").join(&digest);
+    disk.fail(Some(quarantine));
     store.ensure(Source::file(&large).unwrap(), EnsureOptions::default()).unwrap().wait().unwrap();
     let loaded = store.load_cancellable(&engine(), &load, &CancelToken::new(), |_| {}).unwrap();
     assert_eq!(loaded.id, id("large"));

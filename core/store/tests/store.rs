@@ -7,10 +7,8 @@ mod device;
 mod model;
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use device::*;
@@ -18,7 +16,8 @@ use inkling_base::{CancelToken, Classify, ErrorKind};
 use inkling_store::WaitReason;
 use inkling_store::slot::{GOOD_ENOUGH, Which, Why};
 use inkling_store::store::{EnsureOptions, NetworkPolicy, Store};
-use inkling_store::{CHUNK, Digest, DownloadEvent, Open, Role, Source, Stat, StoreError, SystemVfs, Vfs, VfsFile};
+use inkling_store::{CHUNK, Digest, DownloadEvent, Role, Source, StoreError};
+use inkling_store_chaos::disk::FailingVfs;
 use inkling_store_chaos::server::{Fault, Phase, Rule, Server};
 use model::gguf;
 use tempfile::TempDir;
@@ -287,72 +286,11 @@ fn three_loads_that_do_not_come_back_bring_the_release_before() {
     }
 }
 
-/// The real file system, but for one file whose first bytes cannot be read any more.
-struct FailingDisk {
-    real: SystemVfs,
-    bad: Mutex<Option<PathBuf>>,
-}
-
-struct FailingFile(Box<dyn VfsFile>);
-
-impl Vfs for FailingDisk {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn VfsFile>> {
-        let file = self.real.open(path, how)?;
-        let bad = self.bad.lock().unwrap().as_deref() == Some(path);
-        Ok(if bad { Box::new(FailingFile(file)) } else { file })
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.real.stat(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.real.read_dir(path)
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.real.create_dir_all(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.real.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.real.remove_file(path)
-    }
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.real.remove_dir(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.real.sync_dir(path)
-    }
-    fn free_space(&self, path: &Path) -> io::Result<u64> {
-        self.real.free_space(path)
-    }
-}
-
-impl VfsFile for FailingFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        if offset < CHUNK { Err(io::Error::from_raw_os_error(5)) } else { self.0.read_at(offset, buffer) }
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_at(offset, bytes)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
-    }
-    fn stat(&self) -> io::Result<Stat> {
-        self.0.stat()
-    }
-    fn try_lock(&self, shared: bool) -> io::Result<bool> {
-        self.0.try_lock(shared)
-    }
-}
-
 #[test]
 fn a_disk_that_begins_to_fail_costs_one_release() {
     let folder = TempDir::new().unwrap();
     let (root, local, m) = (folder.path().join("store"), folder.path().join("m.gguf"), id("m"));
-    let disk = Arc::new(FailingDisk { real: SystemVfs, bad: Mutex::default() });
+    let disk = Arc::new(FailingVfs::default());
     let mut config = config(&root);
     config.vfs = disk.clone();
     let store = Store::open(config).unwrap();
@@ -368,13 +306,13 @@ fn a_disk_that_begins_to_fail_costs_one_release() {
     }
     // A mapped page that cannot be read kills the process: the load never says how it went.
     std::mem::forget(store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap());
-    *disk.bad.lock().unwrap() = Some(root.join("v1/objects").join(Digest::of(&two).to_string()));
+    disk.fail(Some(root.join("v1/objects").join(Digest::of(&two).to_string())));
     let lent = store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap();
     assert_eq!(lent.release.number, 1);
     assert_eq!((lent.fell_back[0].from, lent.fell_back[0].why), (2, Why::FailingStorage));
     drop(lent);
     // Written anew, to another place on the disk, it is taken again.
-    *disk.bad.lock().unwrap() = None;
+    disk.fail(None);
     store.gc(Duration::ZERO).unwrap();
     store.ensure(Source::file(&local).unwrap(), update).unwrap().wait().unwrap();
     assert_eq!(lent_bytes(&store, &m), two);

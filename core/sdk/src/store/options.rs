@@ -96,6 +96,12 @@ impl StoreOptions {
         self
     }
 
+    #[cfg(feature = "developer")]
+    pub(crate) fn vfs(mut self, vfs: Arc<dyn inkling_store::Vfs>) -> Self {
+        self.config.vfs = vfs;
+        self
+    }
+
     pub(crate) fn split(self) -> (StoreConfig, Kept) {
         (self.config, self.kept)
     }
