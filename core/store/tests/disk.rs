@@ -652,3 +652,41 @@ fn after_a_sync_that_failed_only_the_record_is_believed() {
     let object = staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
     assert_eq!(std::fs::read(object.path).unwrap(), content);
 }
+
+#[test]
+fn what_arrives_is_noted_on_the_way() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(34, 40 * CHUNK);
+    let staging = disk.stage(&plan(&content, true)).unwrap();
+    for index in 0..40 {
+        put(&staging, &content, index).unwrap();
+        // Whatever ends the process now costs at most twice the bytes after which a record is due.
+        let noted = disk.staged_bytes(&staging.plan().sha256);
+        let lost = (index as u64 + 1) * CHUNK as u64 - noted;
+        assert!(lost <= 2 * settings().checkpoint_bytes, "{lost} bytes after chunk {index}");
+    }
+}
+
+#[test]
+fn a_file_that_became_longer_is_damaged() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = open(root.path());
+    let content = bytes(35, 3 * CHUNK);
+    let digest = install(&disk, &content);
+    let verify = || disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap();
+    assert_eq!(verify(), []);
+    let path = disk.object(&digest).unwrap().unwrap().path;
+    std::fs::write(&path, [&content[..], b"x"].concat()).unwrap();
+    assert_eq!(verify().iter().map(|bad| bad.index).collect::<Vec<_>>(), [2]);
+    assert!(!disk.trusts(&digest));
+}
+
+#[test]
+fn each_installation_has_its_own_number() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = open(one.path()).install_id();
+    assert_eq!(open(one.path()).install_id(), first);
+    // Rollouts are decided by it.
+    assert_ne!(open(two.path()).install_id(), first);
+}

@@ -192,3 +192,25 @@ fn a_real_disk_fills_up() {
     println!("full at {failed} offsets of a real file system");
     assert!(failed >= 200);
 }
+
+#[test]
+fn a_repair_that_does_not_fit_moves_nothing() {
+    let (vfs, root, bytes) = (SimVfs::new(), Path::new("/store"), Random::new(8).bytes(50_000));
+    let disk = open(Arc::new(vfs.clone()), root);
+    download(&disk, &bytes).unwrap();
+    let digest = Digest::of(&bytes);
+    vfs.damage(&root.join(format!("v1/objects/{digest}")), |bytes| bytes[7] ^= 1);
+    let bad = disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap();
+    let plan = FilePlan { sha256: digest, size: 50_000, chunks: disk.chunks(&digest).unwrap() };
+    let before = vfs.files();
+    vfs.limit(Some(vfs.used() + 20_000), None);
+    let full = disk.begin_repair(&plan, &bad, &CancelToken::new()).err().unwrap();
+    assert!(is_full(&full), "{full:?}");
+    assert_eq!(vfs.files(), before);
+    vfs.limit(None, None);
+    let staging = disk.begin_repair(&plan, &bad, &CancelToken::new()).unwrap();
+    assert_eq!(staging.missing(), [0]);
+    staging.put(0, &bytes[..4096]).unwrap();
+    staging.finish(&CancelToken::new(), &mut |_, _| {}).unwrap();
+    assert_eq!(disk.verify(&digest, &CancelToken::new(), &mut |_, _| {}).unwrap(), []);
+}

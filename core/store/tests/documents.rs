@@ -317,3 +317,23 @@ fn faults_at_every_document_at_every_time() {
     println!("cases and typed errors of root, catalogue, rollout, release, file: {counts:?}");
     assert!(counts.iter().all(|(_, errors)| *errors > 40));
 }
+
+/// Who was shown a later catalogue takes no earlier one, also after a restart.
+#[test]
+fn what_was_accepted_is_remembered_by_the_store() {
+    let world = World::new("/store-replay");
+    let vfs = world.has_one.fork();
+    let documents = ["catalog.json", "rollout.json"].map(|name| world.published.path().join(name));
+    let later = documents.clone().map(|path| fs::read(path).unwrap());
+    world.ensure(&world.open(&vfs, None), true).unwrap();
+    world.publish(3, &world.one);
+    let latest = documents.clone().map(|path| fs::read(path).unwrap());
+    world.ensure(&world.open(&vfs, None), true).unwrap();
+    for replayed in [[&later[0], &later[1]], [&later[0], &latest[1]], [&latest[0], &later[1]]] {
+        documents.iter().zip(replayed).for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+        let error = world.ensure(&world.open(&vfs, None), true).unwrap_err();
+        assert!(error.to_string().contains("the oldest that is accepted"), "{error}");
+    }
+    documents.iter().zip(&latest).for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    world.ensure(&world.open(&vfs, None), true).unwrap();
+}

@@ -365,3 +365,16 @@ proptest! {
         let _ = (Root::read(&bytes), Catalog::read(&bytes), Offers::read(&bytes), TrustState::from_bytes(&bytes));
     }
 }
+
+#[test]
+fn a_release_is_the_one_that_was_signed_to_the_byte() {
+    let bytes = serde_json::to_vec(&document()).unwrap();
+    let (size, sha256) = (bytes.len() as u64, Digest::of(&bytes));
+    let named = ReleaseRef { number: 3, sdk_min: "0.1.0".to_owned(), path: "r".to_owned(), size, sha256 };
+    let model: ModelId = "m".parse().unwrap();
+    accept_release(&model, &named, &bytes).unwrap();
+    // As long, as sound, and not what was signed.
+    let other = String::from_utf8(bytes).unwrap().replace("Model ", "Modal ");
+    assert_eq!(other.len() as u64, size);
+    assert!(matches!(accept_release(&model, &named, other.as_bytes()), Err(StoreError::Untrusted { .. })));
+}

@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use inkling_base::SystemClock;
+use inkling_base::{Classify, ErrorKind, SystemClock};
 use inkling_store::http::HttpTransport;
-use inkling_store::{Address, CHUNK, Control, HubFile, Net, NetOptions, StoreError, Traffic, WaitReason};
+use inkling_store::{
+    Address, Body, CHUNK, Control, HubFile, Net, NetOptions, Request, Response, StoreError, Traffic, Transport,
+    TransportError, WaitReason,
+};
 use inkling_store_chaos::server::{Fault, Phase, Rule, Server};
 use landing::{Memory, random};
 
@@ -139,4 +142,30 @@ fn pause_resume_and_cancel_work_at_once() {
     });
     assert!(start.elapsed() < Duration::from_secs(2));
     assert!(matches!(net.small(&address, 1, &control), Err(StoreError::Cancelled)));
+}
+
+/// A transport that takes a body that breaks off for one that has ended.
+struct BreaksOff;
+
+struct Half(bool);
+
+impl Body for Half {
+    fn read(&mut self, _: usize) -> Result<Vec<u8>, TransportError> {
+        Ok(if std::mem::replace(&mut self.0, true) { Vec::new() } else { b"half".to_vec() })
+    }
+}
+
+impl Transport for BreaksOff {
+    fn get(&self, _: &Request) -> Result<Response, TransportError> {
+        let headers = vec![("Content-Length".to_owned(), "8".to_owned())];
+        Ok(Response { status: 200, headers, body: Box::new(Half(false)) })
+    }
+}
+
+#[test]
+fn a_document_that_breaks_off_is_none() {
+    let options = NetOptions { attempts: 2, backoff: Duration::from_millis(1), ..NetOptions::default() };
+    let net = Net::new(Arc::new(BreaksOff), Arc::new(SystemClock::default()), options).unwrap();
+    let error = net.small(&Address::new("https://a.example/catalog.json"), 100, &Control::new()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Network { retryable: true, .. }), "{error}");
 }

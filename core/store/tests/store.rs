@@ -631,3 +631,22 @@ fn a_store_that_became_stricter_lends_nothing_unsigned() {
     // It is still there for whoever is less strict.
     assert_eq!(lent_bytes(&open(&root), &m), fs::read(&local).unwrap());
 }
+
+#[test]
+fn an_update_that_does_not_fit_does_not_take_the_model_it_is_for() {
+    let folder = TempDir::new().unwrap();
+    let local = folder.path().join("m.gguf");
+    let mut config = config(&folder.path().join("store"));
+    config.budget = Some(5 * CHUNK / 2);
+    let store = Store::open(config).unwrap();
+    let (one, two) = (gguf(CHUNK, 72), gguf(2 * CHUNK, 73));
+    fs::write(&local, &one).unwrap();
+    let source = Source::file(&local).unwrap();
+    let m = install(&store, source.clone());
+    fs::write(&local, &two).unwrap();
+    let mut update = EnsureOptions::default();
+    update.update = true;
+    let error = store.ensure(source, update).unwrap().wait().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::StorageFull { .. }), "{error}");
+    assert_eq!(lent_bytes(&store, &m), one);
+}
