@@ -164,6 +164,11 @@ fn releases_prove_themselves_and_bad_ones_are_given_up() {
     assert_eq!((loaded.release, &given_up.id, fell_back.from, fell_back.why), (1, &demo_id, 2, Why::WrongGolden));
     assert!(given_up.why.contains("golden prompt 0: token 3"), "{given_up:?}");
 
+    // Once.
+    drop(loaded);
+    let loaded = store.load(&engine, &demo_id, LoadOptions::default(), |_| {}).unwrap();
+    assert_eq!((loaded.release, loaded.given_up.len()), (1, 0));
+
     publisher.publish(3, &other, vec![golden()], 1e9, false);
     publisher.update(&store).unwrap();
     let loaded = store.load(&engine, &demo_id, LoadOptions::default(), |_| {}).unwrap();

@@ -141,4 +141,11 @@ fn a_release_that_contradicts_itself_is_never_loaded() {
     // An update does not take it again.
     world.begin("m", true).wait().unwrap();
     assert_eq!(world.store.list().unwrap()[0].release, 2);
+    // Nor does somebody who asks before anybody loaded it: what is there is read, and found out.
+    world.lie("m", 4, &made, &claimed);
+    world.begin("m", true).wait().unwrap();
+    assert_eq!(world.store.list().unwrap()[0].release, 4);
+    world.ensure("m").unwrap();
+    let lent = lend().unwrap();
+    assert_eq!((lent.release.number, lent.fell_back.last().map(|fell| fell.from)), (2, Some(4)));
 }

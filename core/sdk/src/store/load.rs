@@ -1,6 +1,7 @@
 //! Loading from the store: the release to use is lent, tried, and given up for the one before it if it is no good; after
 //! the last release, for a smaller model. The app is told.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,7 +87,10 @@ impl ModelStore {
         let mut first = None;
         for id in std::iter::once(&load.id).chain(&load.alternatives) {
             match self.load_one(engine, id, &load.options, cancel, &progress, &mut given_up) {
-                Ok(loaded) => return Ok(Loaded { given_up, ..loaded }),
+                Ok(loaded) => {
+                    self.told(&loaded.id, &given_up);
+                    return Ok(Loaded { given_up, ..loaded });
+                }
                 Err(error) if another_may_do(error.kind()) => {
                     tracing::warn!(model = %id, %error, "a model cannot be loaded");
                     given_up.push(GivenUp { id: id.clone(), release: None, why: error.to_string() });
@@ -99,12 +103,19 @@ impl ModelStore {
             }
         }
         // Nobody is told now: whoever loads one of these models next is.
-        for given_up in given_up {
-            if let Some(release) = given_up.release {
-                self.0.tell_later(&given_up.id, release);
+        Err(first.unwrap_or_else(|| ErrorKind::ModelNotFound { what: load.id.to_string() }.into()))
+    }
+
+    /// What was given up of other models than the one that is `loaded` is told now.
+    fn told(&self, loaded: &ModelId, given_up: &[GivenUp]) {
+        let others: BTreeSet<&ModelId> = given_up.iter().map(|given_up| &given_up.id).collect();
+        for id in others.into_iter().filter(|id| *id != loaded) {
+            let of_it = given_up.iter().filter(|given_up| given_up.id == *id);
+            let releases: Vec<FellBack> = of_it.filter_map(|given_up| given_up.release).collect();
+            if let Err(error) = self.0.told(id, &releases) {
+                tracing::warn!(model = %id, %error, "what was told will be told again");
             }
         }
-        Err(first.unwrap_or_else(|| ErrorKind::ModelNotFound { what: load.id.to_string() }.into()))
     }
 
     fn load_one(
@@ -122,8 +133,12 @@ impl ModelStore {
                 verified.set(VERIFYING);
                 progress(VERIFYING * (done as f64 / total.max(1) as f64) as f32);
             })?;
-            let fell_back = lent.fell_back.iter();
-            given_up.extend(fell_back.map(|fell| GivenUp { id: id.clone(), release: Some(*fell), why: words(fell) }));
+            for fell in &lent.fell_back {
+                // What was given up a moment ago has better words.
+                if !given_up.iter().any(|given_up| given_up.id == *id && given_up.release == Some(*fell)) {
+                    given_up.push(GivenUp { id: id.clone(), release: Some(*fell), why: words(fell) });
+                }
+            }
             let lent = Arc::new(lent);
             let start = verified.get();
             let tell = |fraction: f32| progress(start + (1.0 - start) * fraction);

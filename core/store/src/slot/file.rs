@@ -51,7 +51,7 @@ impl Slot {
             Err("it counts for a release that is not there")
         } else if is_same(&self.active, &self.pending) || is_same(&self.active, &self.previous) {
             Err("two releases have the same number")
-        } else if self.refused.len() > MOST_REFUSED || self.source.len() > LONGEST_SOURCE {
+        } else if self.refused.len().max(self.untold.len()) > MOST_REFUSED || self.source.len() > LONGEST_SOURCE {
             Err("it is too large")
         } else {
             Ok(())
@@ -79,5 +79,28 @@ pub(super) fn sound(release: &Release) -> Result<(), &'static str> {
         Err("its speed is no number")
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::Why;
+
+    /// Slots of versions that knew less are read, and those of versions that know more; the version of the format is for
+    /// what cannot be.
+    #[test]
+    fn other_versions_slots_are_read() {
+        let mut slot = Slot::new("m".parse().unwrap(), "somewhere");
+        let payload = |slot: &Slot| SLOT.decode(&slot.to_bytes().unwrap()).unwrap().to_vec();
+        let before = String::from_utf8(payload(&slot)).unwrap();
+        assert!(!before.contains("untold"));
+        assert_eq!(Slot::from_bytes(&SLOT.encode(before.as_bytes())).unwrap(), slot);
+        let later = before.replacen('{', r#"{"later":[1],"#, 1);
+        assert_eq!(Slot::from_bytes(&SLOT.encode(later.as_bytes())).unwrap(), slot);
+        slot.untold = vec![crate::slot::FellBack { from: 3, why: Why::TooSlow }];
+        assert_eq!(Slot::from_bytes(&slot.to_bytes().unwrap()).unwrap(), slot);
+        slot.untold = vec![slot.untold[0]; MOST_REFUSED + 1];
+        assert!(slot.to_bytes().is_err());
     }
 }

@@ -13,6 +13,7 @@
 //! that kills the process was counted. It says when a load came back ([`Slot::came_back`]), because what kills the process
 //! later is mostly not the model: phones end suspended apps without a word. It reports [`Slot::good`] only for a
 //! generation that ended well. It takes back a load that ended in order without any verdict ([`Slot::withdraw`]), and says
+//! when the app was told what was given up ([`Slot::told`]), and
 //! when a model was let go of in order ([`Slot::closed`]); where that is not said [`MOST_UNCLEAN`] times, all bytes are
 //! verified again, because a page that the disk cannot read kills the process too.
 
@@ -30,7 +31,7 @@ pub const MOST_ATTEMPTS: u32 = 3;
 pub const MOST_UNCLEAN: u32 = 5;
 /// Good generations after which a release on trial is proven.
 pub const GOOD_ENOUGH: u32 = 5;
-/// Refused releases that are remembered; the oldest are forgotten.
+/// Refused releases that are remembered, and those that nobody was told of; the oldest are forgotten.
 pub const MOST_REFUSED: usize = 64;
 
 /// What is known of one model.
@@ -73,6 +74,9 @@ pub struct Slot {
     /// Releases that failed. They are not taken again unless somebody insists.
     #[serde(default)]
     pub refused: Vec<Refused>,
+    /// What was given up, of which the app has not been told yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<FellBack>,
 }
 
 /// A release that failed.
@@ -131,7 +135,7 @@ pub struct Choice {
 }
 
 /// A release that was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FellBack {
     /// Its number.
     pub from: u64,
@@ -214,6 +218,7 @@ impl Slot {
             pinned: false,
             last_used: 0,
             refused: Vec::new(),
+            untold: Vec::new(),
         }
     }
 
@@ -280,7 +285,7 @@ impl Slot {
             let (from, why) = (chosen.number, Why::CrashAtLoad);
             which = if self.pending.is_some() { Which::Active } else { Which::Previous };
             self.give_up(why);
-            fell_back = Some(FellBack { from, why });
+            fell_back = Some(self.remember(FellBack { from, why }));
             suspicious = true;
         }
         if self.pending.is_some() {
@@ -351,7 +356,21 @@ impl Slot {
         } else {
             return None;
         }
-        Some(FellBack { from: number, why })
+        Some(self.remember(FellBack { from: number, why }))
+    }
+
+    /// The app was told of these.
+    pub fn told(&mut self, these: &[FellBack]) {
+        self.untold.retain(|fell| !these.contains(fell));
+    }
+
+    fn remember(&mut self, fell: FellBack) -> FellBack {
+        self.told(&[fell]);
+        if self.untold.len() >= MOST_REFUSED {
+            self.untold.remove(0);
+        }
+        self.untold.push(fell);
+        fell
     }
 
     /// Goes back by hand: to the active release if one is on trial, else to the previous one. The newer one is refused

@@ -22,7 +22,8 @@ pub struct Lent {
     pub release: Release,
     /// Which of the slot's releases it is; one that is [`Which::Pending`] has yet to prove itself.
     pub which: Which,
-    /// What was given up to come here: the app should know.
+    /// What was given up to come here, or earlier without the app having been told. The slot has it until somebody says
+    /// that the load came back.
     pub fell_back: Vec<FellBack>,
     files: Vec<(ReleaseFile, Lease)>,
     panels: PathBuf,
@@ -68,14 +69,18 @@ impl Lent {
         self.word.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The model is loaded. What ends the process from now on is not counted against the release.
+    /// The model is loaded, and the app is told what was given up. What ends the process from now on is not counted against
+    /// the release.
     pub fn came_back(&self) -> Result<(), StoreError> {
         let mut word = self.word();
         if *word != Word::None {
             return Ok(());
         }
         *word = Word::CameBack;
-        self.slot.change(|slot| slot.came_back(self.release.number))
+        self.slot.change(|slot| {
+            slot.came_back(self.release.number);
+            slot.told(&self.fell_back);
+        })
     }
 
     /// An answer ended well. Five make a release on trial the active one.
@@ -88,6 +93,7 @@ impl Lent {
         let now = self.clock.unix().as_secs();
         self.slot.change(|slot| {
             slot.good(self.release.number, now);
+            slot.told(&self.fell_back);
         })
     }
 
@@ -128,27 +134,6 @@ impl Store {
     /// [`StoreError::NotFound`] if no release can be used; [`StoreError::Damaged`] if the last one is damaged:
     /// [`Store::ensure`] repairs it.
     pub fn lend(&self, id: &ModelId, cancel: &CancelToken, progress: &dyn Fn(u64, u64)) -> Result<Lent, StoreError> {
-        let mut fell_back = self.inner.untold(id);
-        let outcome = self.lend_one(id, cancel, progress, &mut fell_back);
-        if outcome.is_err() {
-            fell_back.into_iter().for_each(|given_up| self.tell_later(id, given_up));
-        }
-        outcome
-    }
-
-    /// A release was given up, and nobody could be told: the next who lends the model is.
-    pub fn tell_later(&self, id: &ModelId, given_up: FellBack) {
-        let mut untold = self.inner.untold.lock().unwrap_or_else(PoisonError::into_inner);
-        untold.entry(id.clone()).or_default().push(given_up);
-    }
-
-    fn lend_one(
-        &self,
-        id: &ModelId,
-        cancel: &CancelToken,
-        progress: &dyn Fn(u64, u64),
-        fell_back: &mut Vec<FellBack>,
-    ) -> Result<Lent, StoreError> {
         let inner = &self.inner;
         loop {
             // On a copy: what is verified now is verified before the load is counted, because somebody may lose patience.
@@ -161,23 +146,19 @@ impl Store {
             let files = match inner.borrow(id, &planned, cancel, progress) {
                 Ok(files) => files,
                 Err(Refusal::Release(error, why)) => match inner.fallback(id, &planned.release, why)? {
-                    Some(given_up) => {
-                        fell_back.push(given_up);
-                        continue;
-                    }
-                    None => return Err(error),
+                    true => continue,
+                    false => return Err(error),
                 },
                 Err(Refusal::Other(error)) => return Err(error),
             };
             let weights = planned.release.weights();
             let weights = weights.ok_or_else(|| StoreError::NotFound { what: format!("the weights of {id}") })?;
             let panels = inner.disk.panels(&weights.sha256)?;
-            let choice = inner.begin(id)??;
-            fell_back.extend(choice.fell_back);
+            let (choice, fell_back) = inner.begin(id)??;
             let lent = Lent {
                 id: id.clone(),
                 which: choice.which,
-                fell_back: fell_back.clone(),
+                fell_back,
                 files,
                 panels,
                 slot: SlotRef::new(id, &inner.config),
@@ -210,14 +191,21 @@ fn judge(error: StoreError) -> Refusal {
     if error.is_failing_storage() { Refusal::Release(error, Why::FailingStorage) } else { Refusal::Other(error) }
 }
 
+impl Store {
+    /// The app was told that these were given up, of a model that it asked for and that another took the place of.
+    pub fn told(&self, id: &ModelId, these: &[FellBack]) -> Result<(), StoreError> {
+        self.inner.change_if_there(id, |slot| slot.told(these))
+    }
+}
+
 impl Inner {
     /// Counts a load, on the disk, before it begins; or says why there is nothing to load, what became of the releases
-    /// being kept.
-    fn begin(&self, id: &ModelId) -> Result<Result<Choice, SlotError>, StoreError> {
+    /// being kept. Gives also what the app has to be told.
+    fn begin(&self, id: &ModelId) -> Result<Result<(Choice, Vec<FellBack>), SlotError>, StoreError> {
         let (now, mut outcome) = (self.now(), Err(SlotError::NothingUsable(Vec::new())));
         self.change(id, |slot| {
             let mut slot = slot.ok_or_else(|| StoreError::NotFound { what: id.to_string() })?;
-            outcome = slot.begin(now);
+            outcome = slot.begin(now).map(|choice| (choice, slot.untold.clone()));
             Ok(slot)
         })?;
         Ok(outcome)
@@ -293,23 +281,18 @@ impl Inner {
         Err(Refusal::Release(StoreError::Damaged { file: name, chunk: first.index as u64 }, why))
     }
 
-    /// Gives a release up if there is another; leaves it where it is, to be repaired, if there is none.
-    pub(super) fn fallback(&self, id: &ModelId, release: &Release, why: Why) -> Result<Option<FellBack>, StoreError> {
-        let mut given_up = None;
+    /// Gives a release up if there is another; leaves it where it is, to be repaired, if there is none. Whether it did.
+    pub(super) fn fallback(&self, id: &ModelId, release: &Release, why: Why) -> Result<bool, StoreError> {
+        let mut given_up = false;
         self.change_if_there(id, |slot| {
             let is_another = |other: &&Release| other.number != release.number;
             let is_another = [&slot.active, &slot.previous].into_iter().flatten().any(|other| is_another(&other));
             // What cannot be repaired goes anyway, so that somebody asks for a better one.
             if is_another || why == Why::Other {
-                given_up = slot.bad(release.number, why);
+                given_up = slot.bad(release.number, why).is_some();
             }
         })?;
         Ok(given_up)
-    }
-
-    /// What was given up and nobody was told of.
-    fn untold(&self, id: &ModelId) -> Vec<FellBack> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner).remove(id).unwrap_or_default()
     }
 
     pub(crate) fn is_suspect(&self, digest: &Digest) -> bool {

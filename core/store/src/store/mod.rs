@@ -23,7 +23,7 @@ mod segments;
 mod slots;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -42,7 +42,7 @@ use crate::download::WaitReason;
 use crate::download::{DownloadEvent, Seen};
 use crate::net::Net;
 use crate::net::control::Control;
-use crate::slot::{FellBack, Slot};
+use crate::slot::Slot;
 use crate::{Digest, ModelId, Source, StoreError};
 use jobs::{Job, Jobs};
 
@@ -66,8 +66,6 @@ pub(crate) struct Inner {
     parts: Mutex<()>,
     /// Objects that are known to be damaged.
     suspects: Mutex<BTreeSet<Digest>>,
-    /// Releases that were given up, of which nobody was told yet.
-    untold: Mutex<BTreeMap<ModelId, Vec<FellBack>>>,
 }
 
 /// How long the end of a store waits for its downloads to stop.
@@ -120,7 +118,6 @@ impl Store {
             turn: Mutex::default(),
             parts: Mutex::default(),
             suspects: Mutex::default(),
-            untold: Mutex::default(),
         });
         slots::opened(&inner);
         let users = Arc::new(Users { inner: Arc::downgrade(&inner), running: Arc::default() });
