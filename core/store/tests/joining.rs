@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use device::*;
+use inkling_base::{Classify, ErrorKind};
 use inkling_store::WaitReason;
 use inkling_store::store::{EnsureOptions, NetworkPolicy, Store};
 use inkling_store::{CHUNK, Digest, DownloadEvent, Source};
@@ -107,6 +108,51 @@ fn an_update_that_is_asked_for_meanwhile_follows() {
     let listed = store.list().unwrap().remove(0);
     assert_eq!((listed.release, listed.bytes), (2, two.len() as u64));
     assert_eq!(lent_bytes(&store, &id("m")), two);
+}
+
+/// A model that is being fetched, and an update of it that was asked for meanwhile.
+fn followed(seed: u8) -> (TempDir, Server, Store, [inkling_store::Download; 2]) {
+    let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(8 * CHUNK, seed));
+    server.add_hub("o/r", "m.gguf", "main", None, bytes);
+    let mut config = config(folder.path());
+    config.net.hub = server.base();
+    let store = Store::open(config).unwrap();
+    let source: Source = "o/r/m.gguf".parse().unwrap();
+    server.throttle(1 << 20);
+    let first = store.ensure(source.clone(), EnsureOptions::default()).unwrap();
+    while !matches!(download_event(&first), Some(DownloadEvent::Downloading(_))) {}
+    let mut update = EnsureOptions::default();
+    update.update = true;
+    let second = store.ensure(source, update).unwrap();
+    until_waiting(&second, &WaitReason::Queued);
+    (folder, server, store, [first, second])
+}
+
+#[test]
+fn who_cancels_one_of_two_leaves_the_other() {
+    let (_folder, server, store, [first, second]) = followed(48);
+    first.cancel();
+    server.throttle(0);
+    assert!(matches!(first.wait().unwrap_err().kind(), ErrorKind::Cancelled));
+    second.wait().unwrap();
+    assert!(store.list().unwrap()[0].complete);
+}
+
+#[test]
+fn who_cancels_a_model_cancels_all_that_fetch_it() {
+    let (_folder, server, store, [first, second]) = followed(49);
+    let model = store.download(&id("m")).unwrap();
+    model.pause();
+    assert!(first.is_paused() && second.is_paused());
+    model.resume();
+    assert!(!first.is_paused() && !second.is_paused());
+    model.again().cancel();
+    assert!(store.download(&id("m")).is_none());
+    server.throttle(0);
+    for download in [first, second, model] {
+        assert!(matches!(download.wait().unwrap_err().kind(), ErrorKind::Cancelled));
+    }
+    assert!(store.list().unwrap().is_empty());
 }
 
 #[test]

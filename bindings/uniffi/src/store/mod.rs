@@ -67,7 +67,7 @@ impl FfiStore {
         guard(|| Ok(FfiDownload::new(self.0.ensure(self::source(&source)?, ensure_options(options)?)?)))
     }
 
-    /// The download of a model that is on its way.
+    /// The download of a model that is on its way; steering it steers all downloads of that model.
     pub fn download(&self, id: String) -> Result<Option<Arc<FfiDownload>>, FfiError> {
         guard(|| Ok(self.0.download(&self::id(&id)?).map(FfiDownload::new)))
     }

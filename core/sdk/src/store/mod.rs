@@ -71,7 +71,8 @@ impl ModelStore {
 
     /// Sees to it that a model is installed. Returns at once; the download goes on by itself and belongs to the store.
     /// Asking again for the same model gives the same download; asking for one that is there asks nobody, unless
-    /// [`EnsureOptions::update`] says so.
+    /// [`EnsureOptions::update`] says so. Who wants an update of what is already being fetched without one gets a download
+    /// of his own, which follows; cancelling one of the two leaves the other (but see [`ModelStore::download`]).
     ///
     /// # Errors
     /// What can be known at once: a source that may not be used, an id that is taken by another one.
@@ -79,7 +80,8 @@ impl ModelStore {
         Ok(Download(self.0.ensure(source, options)?))
     }
 
-    /// The download of a model that is on its way.
+    /// The download of a model that is on its way. Who has it by the model's id means the model: where an update follows
+    /// that was asked for meanwhile, pausing, resuming and cancelling this one do the same to that.
     pub fn download(&self, id: &ModelId) -> Option<Download> {
         self.0.download(id).map(Download)
     }

@@ -129,7 +129,8 @@ impl Store {
     ///
     /// Asking again for the same model gives the same download, with the stronger of both wishes: the higher priority,
     /// the greater [`NetworkPolicy`]. Who wants an update of what is being fetched without one gets a download of his
-    /// own, which follows the first and goes on with what that has fetched. One that is paused stays so.
+    /// own, which follows the first and goes on with what that has fetched. One that is paused stays so. What is had here
+    /// steers this download only: cancelling it leaves one that follows (but see [`Store::download`]).
     ///
     /// # Errors
     /// What can be known at once: a source that may not be used, an id that is taken by another one.
@@ -145,13 +146,14 @@ impl Store {
         if is_new {
             self.start(&job)?;
         }
-        Ok(Download { job, seen: Seen::default() })
+        Ok(Download { job, seen: Seen::default(), of_model: None })
     }
 
-    /// The download of a model that is on its way.
+    /// The download of a model that is on its way. Who has it by the model's id means the model: where another download of
+    /// it follows (see [`Store::ensure`]), pausing, resuming and cancelling this one do the same to that.
     pub fn download(&self, id: &ModelId) -> Option<Download> {
         let job = self.inner.jobs.of(id)?;
-        Some(Download { job, seen: Seen::default() })
+        Some(Download { job, seen: Seen::default(), of_model: Some(Arc::downgrade(&self.inner)) })
     }
 
     /// Looks at the network again: for an app that has learned that it is back.
@@ -252,6 +254,8 @@ fn invalid(field: &'static str, why: String) -> StoreError {
 pub struct Download {
     job: Arc<Job>,
     seen: Seen,
+    /// Where the other downloads of the model are, if it stands for all of them.
+    of_model: Option<Weak<Inner>>,
 }
 
 impl fmt::Debug for Download {
@@ -299,22 +303,30 @@ impl Download {
 
     /// Stops it until it is resumed; what has arrived stays.
     pub fn pause(&self) {
-        self.job.control.pause();
+        self.steer(Control::pause);
     }
 
     /// Lets it go on.
     pub fn resume(&self) {
-        self.job.control.resume();
+        self.steer(Control::resume);
     }
 
     /// Ends it. What has arrived stays until it is collected, so that asking again goes on there.
     pub fn cancel(&self) {
-        self.job.control.cancel();
+        self.steer(Control::cancel);
+    }
+
+    fn steer(&self, what: fn(&Control)) {
+        let store = self.of_model.as_ref().and_then(Weak::upgrade);
+        let others = store.iter().flat_map(|store| store.jobs.others(&self.job));
+        // Those that follow first: nothing begins in between.
+        others.filter(|other| other.id == self.job.id).for_each(|other| what(&other.control));
+        what(&self.job.control);
     }
 
     /// Another handle on the same download, which hears all steps from the beginning.
     pub fn again(&self) -> Self {
-        Self { job: Arc::clone(&self.job), seen: Seen::default() }
+        Self { job: Arc::clone(&self.job), seen: Seen::default(), of_model: self.of_model.clone() }
     }
 
     /// Whether it is paused.

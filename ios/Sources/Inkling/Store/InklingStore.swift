@@ -51,7 +51,8 @@ public final class InklingStore: Sendable {
         return try with { try InklingDownload($0.ensure(source: text, options: given)) }
     }
 
-    /// The download of a model that is on its way.
+    /// The download of a model that is on its way. Who has it by the model's id means the model: where an update follows
+    /// that was asked for meanwhile, pausing, resuming and cancelling this one do the same to that.
     public func download(_ id: String) throws -> InklingDownload? {
         try with { try $0.download(id: id).map(InklingDownload.init) }
     }

@@ -36,7 +36,10 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
     fun ensure(source: StoreSource, options: EnsureOptions = EnsureOptions()): InklingDownload =
         InklingDownload(calling { ffi.ensure(source.toString().whole("source"), options.ffi()) })
 
-    /** The download of a model that is on its way. */
+    /**
+     * The download of a model that is on its way. Who has it by the model's id means the model: where an update follows
+     * that was asked for meanwhile, pausing, resuming and cancelling this one do the same to that.
+     */
     @Throws(InklingException::class)
     fun download(id: String): InklingDownload? = calling { ffi.download(id.whole("id")) }?.let(::InklingDownload)
 
