@@ -3,13 +3,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use inkling_base::{Classify, ErrorKind};
 use inkling_store::store::{EnsureOptions, Store, StoreConfig};
 use inkling_store::vfs::Stat;
-use inkling_store::{CHUNK, Digest, ModelId, Open, Source, StoreError, Vfs, VfsFile};
+use inkling_store::{CHUNK, Digest, Disk, FilePlan, ModelId, Open, Source, StoreError, Vfs, VfsFile};
 use inkling_store_chaos::disk::{Random, SimVfs};
 
 const KEEP_FREE: u64 = 10_000;
@@ -25,6 +26,8 @@ struct Gate {
 /// A simulated disk on which whoever begins to put one file together is held up.
 struct GatedVfs {
     vfs: SimVfs,
+    /// How often a plan was opened.
+    plans: AtomicUsize,
     gate: Mutex<Gate>,
     changed: Condvar,
 }
@@ -32,7 +35,7 @@ struct GatedVfs {
 impl GatedVfs {
     fn new(vfs: &SimVfs, closed: Digest) -> Arc<Self> {
         let gate = Mutex::new(Gate { closed: Some(closed), is_waited_at: false });
-        Arc::new(Self { vfs: vfs.clone(), gate, changed: Condvar::new() })
+        Arc::new(Self { vfs: vfs.clone(), plans: AtomicUsize::new(0), gate, changed: Condvar::new() })
     }
 
     /// Waits until somebody is held up.
@@ -50,6 +53,7 @@ impl GatedVfs {
 
 impl Vfs for GatedVfs {
     fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn VfsFile>> {
+        self.plans.fetch_add(usize::from(path.ends_with("plan")), Ordering::Relaxed);
         self.vfs.open(path, how)
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -159,4 +163,29 @@ fn a_folder_without_a_plan_is_not_a_beginning() {
     ensure(&store, &source).unwrap();
     assert_eq!(ids(&store), ["new"]);
     assert!(store.usage().unwrap().total <= budget);
+}
+
+/// Whoever counts what will come asks for one number of each plan, and some plans have megabytes.
+#[test]
+fn plans_are_read_once() {
+    let (vfs, mut random) = (SimVfs::new(), Random::new(3));
+    let bytes = random.bytes(3000);
+    let gated = GatedVfs::new(&vfs, Digest::of(&bytes));
+    gated.open_gate();
+    let disk = Disk::open(Arc::clone(&gated) as Arc<dyn Vfs>, Path::new("/store")).unwrap();
+    let plan = FilePlan::plain(Digest::of(&bytes), bytes.len() as u64);
+    drop(disk.stage(&plan).unwrap());
+    let planned = |size: u64| {
+        assert_eq!(disk.staging_size(&plan.sha256).planned, size);
+        assert!(disk.usage().unwrap().staging >= size);
+        gated.plans.load(Ordering::Relaxed)
+    };
+    let read = planned(3000);
+    assert_eq!([planned(3000), planned(3000)], [read, read]);
+    // Another plan is read again; none is none.
+    disk.discard(&plan.sha256).unwrap();
+    assert_eq!(planned(0), read);
+    let shorter = FilePlan::plain(plan.sha256, 2000);
+    drop(disk.stage(&shorter).unwrap());
+    planned(2000);
 }

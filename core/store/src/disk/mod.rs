@@ -105,6 +105,8 @@ struct Inner {
     /// Objects that were finished and that no slot names yet.
     held: Mutex<BTreeSet<Digest>>,
     trusted: Mutex<BTreeMap<Digest, objects::Mark>>,
+    /// Bytes that files will have that are being put together, as the plans say that have these marks.
+    planned: Mutex<BTreeMap<Digest, (objects::Mark, u64)>>,
     /// Unlocks when it goes.
     _lock: Box<dyn VfsFile>,
 }
@@ -162,6 +164,7 @@ impl Disk {
             open: Mutex::default(),
             held: Mutex::default(),
             trusted: Mutex::new(trusted),
+            planned: Mutex::default(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })

@@ -345,7 +345,7 @@ impl Inner {
         self.write_whole(path, &CHUNKS.encode(&payload))
     }
 
-    fn mark_of(&self, path: &Path) -> Result<Mark, StoreError> {
+    pub(super) fn mark_of(&self, path: &Path) -> Result<Mark, StoreError> {
         let stat = self.vfs.stat(path).map_err(gone("looking at", path))?;
         // Nanoseconds fit until the year 2554.
         Ok(Mark { inode: stat.inode, size: stat.len, modified: stat.modified.as_nanos() as u64 })

@@ -370,9 +370,19 @@ impl Inner {
         Ok(usage)
     }
 
+    /// Bytes that a file will have. Its plan, which may have the digests of a hundred thousand chunks, is read once.
     fn planned(&self, digest: &Digest) -> u64 {
-        let plan = kept_plan(&*self.vfs, &self.staging_path(digest)).ok().flatten();
-        plan.map_or(0, |plan| plan.size.min(crate::plan::LARGEST_FILE))
+        let folder = self.staging_path(digest);
+        let Ok(mark) = self.mark_of(&folder.join("plan")) else { return 0 };
+        if let Some((_, size)) = lock(&self.planned).get(digest).filter(|(known, _)| *known == mark) {
+            return *size;
+        }
+        let plan = kept_plan(&*self.vfs, &folder).ok().flatten();
+        let size = plan.map_or(0, |plan| plan.size.min(crate::plan::LARGEST_FILE));
+        let mut planned = lock(&self.planned);
+        planned.retain(|digest, _| self.is_begun(digest));
+        planned.insert(*digest, (mark, size));
+        size
     }
 
     pub(super) fn staging_size(&self, digest: &Digest) -> Staged {
