@@ -70,7 +70,7 @@ pub use plan::{CHUNK, Chunks, FilePlan};
 pub use release::{Golden, Release, ReleaseFile, Role};
 pub use seal::KeyProvider;
 pub use slot::Slot;
-pub use source::{HubFile, Source};
+pub use source::{HubFile, Source, SourceText};
 pub use store::{Download, EnsureOptions, Store, StoreConfig};
 pub use transport::{Body, Request, Response, Transport, TransportError};
 pub use trust::TrustState;

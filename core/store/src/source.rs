@@ -8,10 +8,15 @@
 //! | `file:/path`, or the path of something that exists | a file on this machine |
 //!
 //! What is written down is checked again where it is used: a text that came from a disk proves nothing.
+//!
+//! The query of an address may be a signature or hold a token. It is part of the text that is kept ([`SourceText`]), because
+//! without it nobody could ask again, and is left out wherever a source is printed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::net::link::{Link, percent_encoded};
 use crate::plan::LARGEST_FILE;
@@ -20,8 +25,9 @@ use crate::{Digest, ModelId, StoreError};
 /// The most characters of a source's text.
 pub const LONGEST_SOURCE: usize = 10_000;
 
-/// Where a model comes from. Its [`Display`](fmt::Display) is canonical: equal sources have equal texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a model comes from. Its [`text`](Source::text) is canonical: equal sources have equal texts. It prints without
+/// the query of an address.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
     /// A file in a repository of a hub.
@@ -44,6 +50,53 @@ pub enum Source {
     },
     /// A file on this machine.
     File(PathBuf),
+}
+
+/// The text of a source, as slots keep it: [`as_str`](SourceText::as_str) is all of it, and what is printed leaves out the
+/// query of an address, which may be a signature.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SourceText(String);
+
+impl SourceText {
+    /// All of it: to be parsed, kept and compared, not to be shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for SourceText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for SourceText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for SourceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.0))
+    }
+}
+
+impl fmt::Debug for SourceText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", shown(&self.0))
+    }
+}
+
+/// The text of a source or an address as it may be printed. What is left out leaves a mark, which no address has: so
+/// nobody takes it for the whole.
+pub(crate) fn shown(text: &str) -> String {
+    let (address, rest) = text.split_at(text.find('#').unwrap_or(text.len()));
+    match address.split_once('?') {
+        Some((before, _)) if before.contains("://") && !text.starts_with("file:") => format!("{before}?…{rest}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// A file in a repository of a hub. Its parts are valid: none leads out of its place.
@@ -173,14 +226,27 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The text that it can be read from again.
+    pub fn text(&self) -> SourceText {
+        SourceText(match self {
+            Self::Hub(hub) => hub.to_string(),
+            Self::Url { url, sha256, size } => format!("{url}#sha256={sha256}&size={size}"),
+            Self::Catalog { url, model } => format!("catalog:{url}#{model}"),
+            Self::File(path) => format!("file:{}", path.display()),
+        })
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hub(hub) => hub.fmt(f),
-            Self::Url { url, sha256, size } => write!(f, "{url}#sha256={sha256}&size={size}"),
-            Self::Catalog { url, model } => write!(f, "catalog:{url}#{model}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
+        self.text().fmt(f)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({self})")
     }
 }
 
@@ -228,9 +294,9 @@ impl FromStr for Source {
     }
 }
 
-/// So much of a text as an error shows.
+/// So much of a text as an error shows: an address that is not quite one may have a query, too.
 fn clipped(text: &str) -> String {
-    text.chars().take(100).collect()
+    text.split('?').next().unwrap_or_default().chars().take(100).collect()
 }
 
 #[cfg(test)]
@@ -255,12 +321,41 @@ mod tests {
             ("catalog:https://a.example/c.json#tiny", "catalog:https://a.example/c.json#tiny", "tiny"),
             ("file:/models/Tiny.gguf", "file:/models/Tiny.gguf", "tiny"),
         ] {
-            assert_eq!(source(text).to_string(), canonical);
+            assert_eq!(source(text).text().as_str(), canonical);
             assert_eq!(source(canonical), source(text));
             assert_eq!(source(text).model_id().unwrap().as_str(), id);
         }
         // What exists is a file, also where it could be a repository.
         assert!(matches!(source("src/net/mod.rs"), Source::File(path) if path.is_absolute()));
+    }
+
+    #[test]
+    fn queries_are_kept_and_not_shown() {
+        let digest = Digest::of(b"x");
+        let rest = format!("#sha256={digest}&size=7");
+        for (text, shown) in [
+            (format!("https://a.example/m.gguf?sign=secret{rest}"), format!("https://a.example/m.gguf?…{rest}")),
+            ("catalog:https://a.example/c.json?secret#m".to_owned(), "catalog:https://a.example/c.json?…#m".to_owned()),
+            (format!("https://a.example/m.gguf{rest}"), format!("https://a.example/m.gguf{rest}")),
+            ("o/r/what?.gguf@main".to_owned(), "o/r/what?.gguf@main".to_owned()),
+            ("file:/tmp/what?.gguf".to_owned(), "file:/tmp/what?.gguf".to_owned()),
+        ] {
+            let (source, kept) = (source(&text), SourceText::from(text.clone()));
+            assert_eq!((source.text(), kept.as_str()), (kept.clone(), text.as_str()));
+            assert_eq!([source.to_string(), kept.to_string()], [shown.clone(), shown.clone()]);
+            assert_eq!(
+                [format!("{source:?}"), format!("{kept:?}")],
+                [format!("Source({shown})"), format!("{shown:?}")]
+            );
+            // Nobody goes on with what was cut.
+            assert!(text == shown || shown.parse::<Source>().is_err());
+        }
+        // As it was before it had a type of its own.
+        assert_eq!(serde_json::to_string(&SourceText::from("x?y")).unwrap(), "\"x?y\"");
+        for wrong in ["https:/a/b?secret", "https://a/ b?secret", "https://a/b?secret", "catalog:https://a?secret"] {
+            let error = wrong.parse::<Source>().unwrap_err();
+            assert!(!format!("{error} {error:?} {:?}", error.kind()).contains("secret"), "{error}");
+        }
     }
 
     #[test]
@@ -325,8 +420,8 @@ mod tests {
         fn any_text_is_a_source_or_an_error(text in "\\PC{0,80}", kind in 0_usize..5) {
             let text = ["", "file:", "catalog:https://", "https://", "o/r/"][kind].to_owned() + &text;
             if let Ok(source) = text.parse::<Source>() {
-                let canonical = source.to_string();
-                proptest::prop_assert_eq!(canonical.parse::<Source>().unwrap(), source);
+                let canonical = source.text();
+                proptest::prop_assert_eq!(canonical.as_str().parse::<Source>().unwrap(), source);
             }
         }
     }

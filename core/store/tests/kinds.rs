@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use inkling_base::{CancelToken, Classify, ErrorKind};
 use inkling_store::http::HttpTransport;
-use inkling_store::store::{EnsureOptions, Store, StoreConfig};
-use inkling_store::{CHUNK, Digest, Source};
+use inkling_store::store::{EnsureOptions, Store, StoreConfig, TrustedCatalog};
+use inkling_store::{CHUNK, Digest, Disk, DownloadEvent, Request, Response, Source, Transport, TransportError};
 use inkling_store_chaos::server::{Fault, Phase, Rule, Server};
 use model::gguf;
 use tempfile::TempDir;
@@ -89,4 +89,59 @@ fn a_whole_that_is_wrong_names_no_chunk() {
     assert!(matches!(kind, ErrorKind::Integrity { chunk: None, .. }), "{kind:?}");
     let sentence = kind.to_string();
     assert!(!sentence.contains("chunk") && sentence.contains("check the digest"), "{sentence}");
+}
+
+/// The query of an address may be a signature: it is kept, so that somebody can ask again, and never printed.
+#[test]
+fn queries_are_kept_and_not_printed() {
+    let (folder, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(CHUNK, 4));
+    server.add("/m.gguf", bytes.clone());
+    let mut config = config(folder.path());
+    config.catalogs = vec![TrustedCatalog { url: server.url("/c.json?secret"), root: Vec::new() }];
+    let mut printed = format!("{config:?} {:?}", config.catalogs);
+    let source =
+        |query: &str| Source::url(&server.url(&format!("/m.gguf?{query}")), Digest::of(&bytes), bytes.len() as u64);
+    let (mine, other) = (source("sign=secret").unwrap(), source("sign=secret2").unwrap());
+    let mut tell = |what: &dyn std::fmt::Debug| printed += &format!("{what:?}\n");
+    let store = Store::open(config.clone()).unwrap();
+    server.throttle(512 << 10);
+    let mut download = store.ensure(mine.clone(), EnsureOptions::default()).unwrap();
+    while !matches!(download.next().unwrap().inspect(|event| tell(event)).unwrap(), DownloadEvent::Downloading(_)) {}
+    let error = store.ensure(other.clone(), EnsureOptions::default()).unwrap_err();
+    tell(&(error.to_string(), error));
+    server.throttle(0);
+    download.wait().unwrap();
+    let error = store.ensure(other.clone(), EnsureOptions::default()).unwrap().wait().unwrap_err();
+    tell(&(error.to_string(), error));
+    let listed = store.list().unwrap();
+    assert_eq!(listed[0].source.as_str().parse::<Source>().unwrap(), mine);
+    tell(&(listed[0].source.to_string(), &listed, &store));
+    for unknown in [server.url("/c.json?secret"), server.url("/other.json?secret")] {
+        let source = Source::catalog(&unknown, "m".parse().unwrap()).unwrap();
+        let ended = store.ensure(source, EnsureOptions::default()).and_then(|download| download.wait().map(|_| ()));
+        let error = ended.unwrap_err();
+        tell(&(error.to_string(), error));
+    }
+    let id = listed[0].id.clone();
+    drop(store);
+    tell(&Disk::open(Arc::clone(&config.vfs), folder.path()).unwrap().slots().unwrap());
+    config.only_signed = true;
+    let store = Store::open(config.clone()).unwrap();
+    let error = store.lend(&id, &CancelToken::new(), &|_, _| {}).unwrap_err();
+    tell(&(error.to_string(), error));
+    drop(store);
+    // Some transports name the address that they were given.
+    struct Chatty;
+    impl Transport for Chatty {
+        fn get(&self, request: &Request) -> Result<Response, TransportError> {
+            Err(TransportError { why: format!("no answer from {}", request.url), retryable: false })
+        }
+    }
+    (config.only_signed, config.transport) = (false, Arc::new(Chatty));
+    let store = Store::open(config).unwrap();
+    store.remove(&id).unwrap();
+    let error = store.ensure(mine, EnsureOptions::default()).unwrap().wait().unwrap_err();
+    assert!(error.to_string().contains("no answer"), "{error}");
+    tell(&(error.to_string(), error.kind(), error));
+    assert!(!printed.contains("secret") && printed.contains("m.gguf?…"), "{printed}");
 }

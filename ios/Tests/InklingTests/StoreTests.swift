@@ -179,6 +179,20 @@ func patiently<Result>(_ work: () async throws -> Result) async throws -> Result
         try handle.close()
     }
 
+    /// The query of an address may be a signature: it is kept, so that somebody can ask again, and not shown.
+    @Test func queriesAreKeptAndNotShown() {
+        let digest = String(repeating: "0", count: 64)
+        let signed = StoreSource.url("https://h.example/m.gguf?sign=secret", sha256: digest, size: 7)
+        #expect("\(signed)" == "https://h.example/m.gguf?…#sha256=\(digest)&size=7")
+        #expect(signed.text == "https://h.example/m.gguf?sign=secret#sha256=\(digest)&size=7")
+        #expect(StoreSource(signed.text).text == signed.text)
+        let catalog = StoreSource.catalog("https://h.example/c.json?secret", model: "m")
+        #expect(catalog.description == "catalog:https://h.example/c.json?…#m")
+        for plain in ["o/r/what?.gguf@main", "file:/tmp/a://b?c", "https://h.example/m.gguf#size=7"] {
+            #expect(StoreSource(plain).description == plain)
+        }
+    }
+
     @Test func damageIsFoundAndRepaired() async throws {
         let server = try ChaosServer(Scratch.demo)
         let store = try store()

@@ -9,7 +9,7 @@ use crate::FfiHeader;
 pub struct FfiInstalled {
     /// Its id.
     pub id: String,
-    /// Where it comes from.
+    /// Where it comes from: the whole text, with the query of an address, which is not to be shown.
     pub source: String,
     /// The release that the next load takes.
     pub release: u64,
@@ -31,7 +31,7 @@ impl From<Installed> for FfiInstalled {
     fn from(model: Installed) -> Self {
         Self {
             id: model.id.into(),
-            source: model.source,
+            source: model.source.as_str().to_owned(),
             release: model.release,
             on_trial: model.on_trial,
             previous: model.previous,

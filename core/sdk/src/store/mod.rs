@@ -45,7 +45,9 @@ pub use inkling_store::slot::{FellBack, Which, Why};
 pub use inkling_store::store::{
     COLLECT_AFTER, HandedOver, Installed, NetworkPolicy, Part, Segments, TrustedCatalog, Verified,
 };
-pub use inkling_store::{Digest, DownloadEvent, EnsureOptions, ModelId, NoDigest, NoModelId, Source, Transfer};
+pub use inkling_store::{
+    Digest, DownloadEvent, EnsureOptions, ModelId, NoDigest, NoModelId, Source, SourceText, Transfer,
+};
 
 pub use fit::{Fit, Short};
 pub use load::{GivenUp, Loaded, StoreLoad};
@@ -143,7 +145,7 @@ impl ModelStore {
     }
 
     /// Removes what nobody needs: files of no release, downloads that nobody went on with for this time, what was
-    /// quarantined. Gives the bytes that are free again.
+    /// quarantined and no repair needs. Gives the bytes that are free again.
     pub fn gc(&self, age: Duration) -> Result<u64, Error> {
         Ok(self.0.gc(age)?)
     }

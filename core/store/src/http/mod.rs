@@ -130,7 +130,12 @@ fn told(error: &Error) -> TransportError {
         Error::ConnectProxyFailed(_) => true,
         _ => false,
     };
-    TransportError { why: error.to_string(), retryable }
+    let why = match error {
+        // It says which, and that may be signed.
+        Error::BadUri(_) | Error::RequireHttpsOnly(_) => "the address cannot be used".to_owned(),
+        _ => error.to_string(),
+    };
+    TransportError { why, retryable }
 }
 
 /// Whether it is about who the server is, and not about a connection that somebody disturbed.

@@ -136,6 +136,14 @@ impl Link {
         format!("{scheme}://{}{}{}", self.authority(), self.path, self.query)
     }
 
+    /// What a transport says went wrong here, without the query: some name the address that they were given.
+    pub(crate) fn without_query(&self, why: &str) -> String {
+        match self.query.strip_prefix('?') {
+            Some(query) if !query.is_empty() => why.replace(query, "…"),
+            _ => why.to_owned(),
+        }
+    }
+
     fn authority(&self) -> String {
         let usual = if self.secure { 443 } else { 80 };
         if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }

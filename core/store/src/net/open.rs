@@ -8,7 +8,7 @@ use inkling_base::Clock;
 
 use super::link::{Link, refused};
 use super::{NetOptions, retry};
-use crate::{FetchError, Request, Response, StoreError, Transport};
+use crate::{FetchError, Request, Response, StoreError, Transport, TransportError};
 
 /// Something to be fetched.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,7 +102,10 @@ impl Opener<'_> {
             }
             let redirected = link != origin;
             let request = Request { url: link.as_url(), headers };
-            let response = self.transport.get(&request).map_err(|error| Failure { redirected, ..error.into() })?;
+            let response = self.transport.get(&request).map_err(|error| {
+                let error = TransportError { why: link.without_query(&error.why), ..error };
+                Failure { redirected, ..error.into() }
+            })?;
             if !matches!(response.status, 301 | 302 | 303 | 307 | 308) || enough(&response) {
                 return Ok(Hop { link, response });
             }

@@ -51,7 +51,9 @@ impl Slot {
             Err("it counts for a release that is not there")
         } else if is_same(&self.active, &self.pending) || is_same(&self.active, &self.previous) {
             Err("two releases have the same number")
-        } else if self.refused.len().max(self.untold.len()) > MOST_REFUSED || self.source.len() > LONGEST_SOURCE {
+        } else if self.refused.len().max(self.untold.len()) > MOST_REFUSED
+            || self.source.as_str().len() > LONGEST_SOURCE
+        {
             Err("it is too large")
         } else {
             Ok(())

@@ -21,7 +21,7 @@ mod file;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, ModelId, Release, StoreError};
+use crate::{Digest, ModelId, Release, SourceText, StoreError};
 
 pub use file::NoSlot;
 
@@ -43,7 +43,7 @@ pub struct Slot {
     pub generation: u64,
     /// Where the model comes from, in words that only the resolver of sources understands.
     #[serde(default)]
-    pub source: String,
+    pub source: SourceText,
     /// The proven release.
     #[serde(default)]
     pub active: Option<Release>,
@@ -203,7 +203,7 @@ impl From<SlotError> for StoreError {
 
 impl Slot {
     /// A slot without any release.
-    pub fn new(id: ModelId, source: impl Into<String>) -> Self {
+    pub fn new(id: ModelId, source: impl Into<SourceText>) -> Self {
         Self {
             id,
             generation: 0,

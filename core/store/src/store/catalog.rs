@@ -10,6 +10,7 @@ use crate::net::control::Control;
 use crate::net::open::Address;
 use crate::rollout::{Device, choose};
 use crate::slot::{Slot, Why};
+use crate::source::shown;
 use crate::trust::{TrustState, accept_catalog, accept_release, accept_rollout, accept_root};
 use crate::{Digest, FetchError, ModelId, StoreError};
 
@@ -31,15 +32,15 @@ impl Inner {
     /// The release that the catalogue offers, or the one that is there if it offers no later one.
     pub(super) fn offered(&self, job: &Job, url: &str, model: &ModelId) -> Result<Wanted, StoreError> {
         let Some(trusted) = self.catalog(url) else {
-            return Err(invalid("source", format!("no root is known for the catalogue {url}")));
+            return Err(invalid("source", format!("no root is known for the catalogue {}", shown(url))));
         };
         let (catalog, offers) = self.accept(trusted, &job.control).map_err(unanswered)?;
         let offered = catalog.model(model);
-        let offered = offered.ok_or_else(|| StoreError::NotFound { what: format!("{model} in {url}") })?;
+        let offered = offered.ok_or_else(|| StoreError::NotFound { what: format!("{model} in {}", shown(url)) })?;
         let slot = self.slot(&job.id)?;
         let named = self.choose_release(job, offered, offers.as_ref(), slot.as_ref());
         let named = named.ok_or_else(|| {
-            let what = format!("a release of {model} in {url} that is offered to this device and engine");
+            let what = format!("a release of {model} in {} that is offered to this device and engine", shown(url));
             StoreError::NotFound { what }
         })?;
         let address = Address::new(resolve(url, &named.path)?);

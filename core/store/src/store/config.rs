@@ -16,12 +16,18 @@ pub const KEEP_FREE: u64 = 256 << 20;
 pub const AT_A_TIME: usize = 2;
 
 /// A catalogue that the app trusts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TrustedCatalog {
     /// Where it is, the address that its sources name.
     pub url: String,
     /// The root document that came with the app: it says whose signatures count.
     pub root: Vec<u8>,
+}
+
+impl fmt::Debug for TrustedCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustedCatalog").field("url", &crate::source::shown(&self.url)).finish_non_exhaustive()
+    }
 }
 
 /// Looks at a file that is complete and says whether this engine can use it.

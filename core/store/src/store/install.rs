@@ -159,7 +159,7 @@ impl Inner {
 
     /// An id stands for one source: another model must not take its place by accident.
     fn same_source(&self, job: &Job, slot: &Slot) -> Result<(), StoreError> {
-        let source = job.source.to_string();
+        let source = job.source.text();
         if slot.source == source || slot.chosen().is_none() {
             return Ok(());
         }
@@ -424,8 +424,8 @@ impl Inner {
             if !whole {
                 return Err(StoreError::NotFound { what: job.id.to_string() });
             }
-            let mut slot = slot.unwrap_or_else(|| Slot::new(job.id.clone(), job.source.to_string()));
-            slot.source = job.source.to_string();
+            let mut slot = slot.unwrap_or_else(|| Slot::new(job.id.clone(), ""));
+            slot.source = job.source.text();
             slot.last_used = slot.last_used.max(now);
             let insist = insists(job, &slot, release);
             let offered = slot.offer(release.clone(), insist)?;

@@ -11,7 +11,8 @@ use super::jobs::Job;
 use super::{Inner, PATIENCE, Store, invalid};
 use crate::disk::{EvictPolicy, Usage};
 use crate::slot::Slot;
-use crate::{Digest, ModelId, Release, StoreError};
+use crate::source::shown;
+use crate::{Digest, ModelId, Release, SourceText, StoreError};
 
 /// Share of the budget that is freed beyond what is needed, so that not every download has to evict.
 const HYSTERESIS: f64 = 0.1;
@@ -24,8 +25,8 @@ pub const COLLECT_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct Installed {
     /// Its id.
     pub id: ModelId,
-    /// Where it comes from, as [`crate::Source`] writes it.
-    pub source: String,
+    /// Where it comes from: its text is one of a [`crate::Source`].
+    pub source: SourceText,
     /// The release that the next load takes.
     pub release: u64,
     /// Whether it has yet to prove itself.
@@ -161,7 +162,7 @@ impl Store {
     }
 
     /// Removes what nobody needs: files of no release, downloads that nobody went on with for this time, what was
-    /// quarantined. Gives the bytes that are free again.
+    /// quarantined and no repair needs. Gives the bytes that are free again.
     pub fn gc(&self, age: Duration) -> Result<u64, StoreError> {
         let _turn = self.inner.turn();
         self.inner.disk.gc(self.inner.config.clock.unix(), age)
@@ -300,9 +301,10 @@ impl Inner {
     /// Whether a source may be used at all.
     pub(crate) fn check_source(&self, source: &crate::Source) -> Result<(), StoreError> {
         match source {
-            crate::Source::Catalog { url, .. } if self.catalog(url).is_none() => {
-                Err(invalid("source", format!("no root is known for the catalogue {url}: the store trusts none")))
-            }
+            crate::Source::Catalog { url, .. } if self.catalog(url).is_none() => Err(invalid(
+                "source",
+                format!("no root is known for the catalogue {}: the store trusts none", shown(url)),
+            )),
             crate::Source::Catalog { .. } => Ok(()),
             _ if self.config.only_signed => {
                 Err(invalid("source", "this store takes models from its signed catalogues only".to_owned()))

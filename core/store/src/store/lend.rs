@@ -213,7 +213,7 @@ impl Inner {
 
     /// Whether the store may still use what it has: it may have become stricter since.
     fn check_signed(&self, slot: &Slot) -> Result<(), StoreError> {
-        if self.config.only_signed && !slot.source.starts_with("catalog:") {
+        if self.config.only_signed && !slot.source.as_str().starts_with("catalog:") {
             let why = format!("{} comes from {}, and this store uses signed models only", slot.id, slot.source);
             return Err(StoreError::Invalid { field: "id", why });
         }

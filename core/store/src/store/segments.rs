@@ -109,7 +109,7 @@ impl Inner {
     fn lay_out(&self, job: &Job, wanted: &Wanted, bytes: u64) -> Result<Vec<Vec<Segment>>, StoreError> {
         let by = Awaited {
             id: job.id.clone(),
-            source: job.source.to_string(),
+            source: job.source.text().as_str().to_owned(),
             insist: job.options().insist,
             release: wanted.release.clone(),
         };

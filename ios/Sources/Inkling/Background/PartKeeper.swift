@@ -100,7 +100,7 @@ final class PartKeeper: PartListener {
             source: text, options: options, id: missing.id, file: "", from: 0, length: 0, asked: asked)
         let parts = try missing.parts.map { part in
             guard let request = Self.request(part) else {
-                throw InklingError.invalid("source", "\(part.url) is no address of the web")
+                throw InklingError.invalid("source", "\(part.url.prefix { $0 != "?" }) is no address of the web")
             }
             var new = begun
             (new.file, new.from, new.length) = (part.file, Int(clamping: part.from), Int(clamping: part.length))

@@ -7,7 +7,8 @@ import Foundation
 ///
 /// What is wrong with one is said by the call that uses it.
 public struct StoreSource: Sendable, Hashable, CustomStringConvertible, ExpressibleByStringLiteral {
-    let text: String
+    /// All of it, as ``init(_:)`` reads it. The query of an address may be a signature: do not show it.
+    public let text: String
     /// Why it cannot be used, where its text would say something else than was meant.
     let problem: String?
 
@@ -54,7 +55,7 @@ public struct StoreSource: Sendable, Hashable, CustomStringConvertible, Expressi
         let scheme = url.lowercased()
         let problem: String? =
             if !scheme.hasPrefix("https://") && !scheme.hasPrefix("http://") {
-                "\(url.debugDescription) is no address of the web"
+                "\(url.prefix { $0 != "?" }.debugDescription) is no address of the web"
             } else if url.contains("#") {
                 "the address must end before '#'"
             } else {
@@ -79,8 +80,16 @@ public struct StoreSource: Sendable, Hashable, CustomStringConvertible, Expressi
         StoreSource(text: "file:\(path)", problem: nil)
     }
 
-    /// The text, as ``init(_:)`` reads it.
-    public var description: String { text }
+    /// The text without the query of an address, which may be a signature: to be shown. What is left out leaves a mark, so
+    /// that nobody takes it for the whole.
+    public var description: String { Self.shown(text) }
+
+    static func shown(_ text: String) -> String {
+        let address = text.prefix { $0 != "#" }
+        let before = address.prefix { $0 != "?" }
+        guard before.count < address.count, before.contains("://"), !text.hasPrefix("file:") else { return text }
+        return "\(before)?…\(text[address.endIndex...])"
+    }
 
     /// The text for the engine.
     func checked() throws -> String {

@@ -17,7 +17,7 @@ const OLD: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(super) fn entry(model: &Installed) -> Value {
     json!({
-        "id": model.id.as_str(), "source": model.source, "release": model.release, "on_trial": model.on_trial,
+        "id": model.id.as_str(), "source": model.source.to_string(), "release": model.release, "on_trial": model.on_trial,
         "previous": model.previous, "bytes": model.bytes, "pinned": model.pinned, "last_used": model.last_used,
         "complete": model.complete,
     })

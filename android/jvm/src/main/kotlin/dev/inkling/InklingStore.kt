@@ -34,7 +34,7 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
     @JvmOverloads
     @Throws(InklingException::class)
     fun ensure(source: StoreSource, options: EnsureOptions = EnsureOptions()): InklingDownload =
-        InklingDownload(calling { ffi.ensure(source.toString().whole("source"), options.ffi()) })
+        InklingDownload(calling { ffi.ensure(source.text.whole("source"), options.ffi()) })
 
     /**
      * The download of a model that is on its way. Who has it by the model's id means the model: where an update follows
@@ -50,7 +50,7 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
     suspend fun fit(source: StoreSource, context: Int? = null, options: LoadOptions = LoadOptions()): ModelFit {
         val tokens = size("context", context ?: options.context)
         return InklingModel.engine(options).let { engine ->
-            leaving { engine.use { ffi.fit(it, source.toString().whole("source"), tokens, options.kv?.whole("kv")).fit() } }
+            leaving { engine.use { ffi.fit(it, source.text.whole("source"), tokens, options.kv?.whole("kv")).fit() } }
         }
     }
 
@@ -130,7 +130,7 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
      */
     suspend fun segments(source: StoreSource, partBytes: Long, options: EnsureOptions = EnsureOptions()): Segments =
         leaving {
-            ffi.segments(source.toString().whole("source"), options.ffi(), bytes("bytes", partBytes)).segments()
+            ffi.segments(source.text.whole("source"), options.ffi(), bytes("bytes", partBytes)).segments()
         }
 
     /**

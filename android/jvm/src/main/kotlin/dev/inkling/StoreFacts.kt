@@ -89,7 +89,12 @@ data class SegmentPart(
     val length: Long,
     val url: String,
     val headers: List<Pair<String, String>>,
-)
+) {
+    /** Without what may be secret: the query of the address, and what the headers say. */
+    override fun toString(): String =
+        "SegmentPart(file=$file, from=$from, length=$length, url=${StoreSource.shown(url)}, " +
+            "headers=${headers.map { it.first }})"
+}
 
 /** What a model still needs; no parts if all is there. */
 data class Segments(val id: String, val parts: List<SegmentPart>)

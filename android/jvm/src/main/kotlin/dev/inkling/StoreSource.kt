@@ -3,10 +3,15 @@ package dev.inkling
 import java.io.File
 
 /**
- * Where a model of a store comes from. Equal sources have equal texts; [toString] gives the one that [parse] reads.
+ * Where a model of a store comes from. Equal sources have equal texts; [text] is the one that [parse] reads, [toString] is
+ * for people.
  */
-class StoreSource private constructor(private val text: String) {
-    override fun toString(): String = text
+class StoreSource private constructor(
+    /** All of it, for [parse]. The query of an address may be a signature: do not show it. */
+    val text: String,
+) {
+    /** The text without the query of an address, to be shown. */
+    override fun toString(): String = shown(text)
     override fun equals(other: Any?): Boolean = other is StoreSource && other.text == text
     override fun hashCode(): Int = text.hashCode()
 
@@ -23,7 +28,7 @@ class StoreSource private constructor(private val text: String) {
         /** A file on any server, whose digest (64 hexadecimal digits) and bytes are known. */
         @JvmStatic
         fun url(url: String, sha256: String, size: Long): StoreSource {
-            check(ADDRESS.containsMatchIn(url)) { "\"$url\" is no address: it begins with https://" }
+            check(ADDRESS.containsMatchIn(url)) { "\"${url.substringBefore('?')}\" is no address: it begins with https://" }
             check('#' !in url) { "the address must end before '#'" }
             return StoreSource("$url#sha256=$sha256&size=$size")
         }
@@ -31,7 +36,7 @@ class StoreSource private constructor(private val text: String) {
         /** A model of a signed catalogue that the store trusts. */
         @JvmStatic
         fun catalog(url: String, model: String): StoreSource {
-            check(ADDRESS.containsMatchIn(url)) { "\"$url\" is no address: it begins with https://" }
+            check(ADDRESS.containsMatchIn(url)) { "\"${url.substringBefore('?')}\" is no address: it begins with https://" }
             check('#' !in url) { "the address must end before '#'" }
             return StoreSource("catalog:$url#$model")
         }
@@ -47,6 +52,14 @@ class StoreSource private constructor(private val text: String) {
          * `catalog:https://host/manifest.json#model`, `file:/path`. Whether it makes sense is seen when it is used.
          */
         @JvmStatic fun parse(text: String): StoreSource = StoreSource(text)
+
+        /** An address without its query. What is left out leaves a mark, so that nobody takes it for the whole. */
+        internal fun shown(text: String): String {
+            val address = text.substringBefore('#')
+            val before = address.substringBefore('?')
+            val hides = before != address && "://" in before && !text.startsWith("file:")
+            return if (hides) "$before?…${text.substring(address.length)}" else text
+        }
 
         private val REPOSITORY = Regex("[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
         private val ADDRESS = Regex("^https?://", RegexOption.IGNORE_CASE)
