@@ -27,7 +27,8 @@ if !FileManager.default.fileExists(atPath: "\(root)/\(generated)/InklingFFI.swif
 // The static library as cargo builds it. INKLING_LIBRARY names another one in this folder.
 let library = "\(root)/" + (Context.environment["INKLING_LIBRARY"] ?? "target/debug/libinkling_ffi.a")
 let engine = Target.systemLibrary(name: "InklingFFIC", path: "ios/Sources/InklingFFIC")
-let linking: [LinkerSetting] = [.unsafeFlags(["-Xlinker", library])]
+// Swift's Observation names a symbol here that no library has, and never calls it: the linker must not mind.
+let linking: [LinkerSetting] = [.unsafeFlags(["-Xlinker", library, "-Xlinker", "--allow-shlib-undefined"])]
 #else
 let engine =
     if let release {

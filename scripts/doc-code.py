@@ -47,7 +47,7 @@ ANDROID = KOTLIN | {
 SWIFT = {
     "fence": "swift",
     "file": "{page}PageTests.swift",
-    "declaration": r"(@MainActor|struct|final class|class|actor|enum|func|extension|private) ",
+    "declaration": r"(@Observable|@MainActor|struct|final class|class|actor|enum|func|extension|private) ",
     "imports": ["import Foundation", "import Inkling", "import Testing"],
     "package": [],
     "first": [],
