@@ -91,6 +91,7 @@ fn five_hundred_bad_releases_are_given_up_within_three_launches() {
                 break;
             }
             launches += 1;
+            assert!(launches <= 3, "{bad}: {:?}", KINDS[kind]);
             match KINDS[kind] {
                 // The process ends in the middle: nobody says anything any more.
                 Why::CrashAtLoad => std::mem::forget(lent),

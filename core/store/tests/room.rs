@@ -55,7 +55,7 @@ fn ensure(store: &Store, source: Source) -> Result<ModelId, StoreError> {
 /// Why somebody else fetches a file.
 fn awaited() -> Awaited {
     let release: Release = serde_json::from_str(r#"{ "number": 1, "files": [] }"#).unwrap();
-    Awaited { id: "m".parse().unwrap(), source: String::new(), insist: false, release }
+    Awaited { id: "m".parse().unwrap(), source: "".into(), insist: false, release }
 }
 
 /// The first chunk of a file arrives, and nobody goes on with it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::AWAITED;
 use super::{Disk, Inner, Staging, read_whole};
-use crate::{Digest, Landing, ModelId, Release, StoreError};
+use crate::{Digest, Landing, ModelId, Release, SourceText, StoreError};
 
 /// The most models for which a file is noted to come; the latest stay.
 const MOST: usize = 16;
@@ -19,7 +19,7 @@ pub struct Awaited {
     /// The model.
     pub id: ModelId,
     /// Where it comes from, as [`crate::Source`] writes it.
-    pub source: String,
+    pub source: SourceText,
     /// Take it also if it failed here before.
     pub insist: bool,
     /// The release, as its source had it when it was asked.

@@ -109,7 +109,7 @@ impl Inner {
     fn lay_out(&self, job: &Job, wanted: &Wanted, bytes: u64) -> Result<Vec<Vec<Segment>>, StoreError> {
         let by = Awaited {
             id: job.id.clone(),
-            source: job.source.text().as_str().to_owned(),
+            source: job.source.text(),
             insist: job.options().insist,
             release: wanted.release.clone(),
         };
@@ -145,7 +145,7 @@ impl Inner {
 
     /// Installs a release whose files have arrived; `false` if one of them has not.
     fn install_arrived(&self, by: &Awaited) -> Result<bool, StoreError> {
-        let source: Source = by.source.parse()?;
+        let source: Source = by.source.as_str().parse()?;
         // The app may have become stricter since then.
         self.check_source(&source)?;
         let options = EnsureOptions { insist: by.insist, ..EnsureOptions::default() };
