@@ -12,7 +12,7 @@ import FoundationNetworking
 
 /// What the system does for an app: it fetches what it was given, whoever listens, and tells what happened when somebody
 /// does.
-private final class System: PartSession, @unchecked Sendable {
+final class System: PartSession, @unchecked Sendable {
     private struct Task {
         let part: BackgroundPart
         let request: URLRequest
@@ -176,29 +176,6 @@ private final class System: PartSession, @unchecked Sendable {
         #expect(try await server.count().bytes == Scratch.demo.count, "something was fetched twice")
         for _ in 0..<500 where told.with({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(10)) }
         #expect(told.with { $0 } == 1)
-    }
-
-    /// The app is ended, and only woken for what the system has fetched. It asks for nothing, and nobody would answer.
-    @Test(arguments: [false, true]) func theLastPartInstallsTheModel(_ update: Bool) async throws {
-        let system = System()
-        var server: ChaosServer? = try ChaosServer(Scratch.demo, "--throttle", "1500000")
-        let source = try #require(try server?.source(Scratch.demo))
-        do {
-            let store = try store()
-            try await { [downloads = downloads(store, system)] in
-                _ = try await downloads.ensure(source, options: EnsureOptions(id: "kept", update: update))
-            }()
-            await store.close()
-        }
-        while await !system.running().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
-        server = nil
-        let store = try await patiently { try self.store() }
-        #expect(try await store.list().isEmpty)
-        let downloads = downloads(store, system)
-        await downloads.handleEvents()
-        #expect(try await store.list().map(\.id) == ["kept"] && downloads.ids.isEmpty)
-        let model = try await InklingModel.load(from: store, id: "kept")
-        #expect(try await InklingSession(model: model).respond(to: Demo.prompt, options: .greedy).text == Demo.answer)
     }
 
     @Test(arguments: ["status=503*2", "status=429,0*1", "hangup*2", "whole*1", "wrong-range*1", "gzip*1"])

@@ -207,6 +207,35 @@ private final class Publisher: Sendable {
         #expect(try await failure { _ = try InklingStore(StoreOptions(folder: folder)) }.kind == "Busy")
     }
 
+    /// The app is ended, and only woken for what the system has fetched: it asks for nothing, and nobody would answer, neither
+    /// for the first release nor for an update.
+    @Test(arguments: [false, true]) func theLastPartInstallsTheModel(_ update: Bool) async throws {
+        let (publisher, system) = (try await Publisher(), System())
+        try await publisher.release(1, Scratch.demo)
+        func downloads(_ store: InklingStore) -> InklingBackgroundDownloads {
+            InklingBackgroundDownloads(store: store, identifier: "test", session: system, partBytes: 1 << 20)
+        }
+        let before = try await store(publisher)
+        if update {
+            try await before.ensure(publisher.source).wait()
+            try await publisher.release(2, Scratch.other)
+        }
+        // Whatever has come by then, the last part has not.
+        try await publisher.server.rule("drip=1000000")
+        try await { [downloads = downloads(before)] in
+            _ = try await downloads.ensure(publisher.source, options: EnsureOptions(update: update))
+        }()
+        await before.close()
+        while await !system.running().isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+        publisher.server.stop()
+        let after = try await store(publisher)
+        #expect(try await after.list().map(\.release) == (update ? [1] : []))
+        let woken = downloads(after)
+        await woken.handleEvents()
+        #expect(try await after.list().map(\.release) == [update ? 2 : 1] && woken.ids.isEmpty)
+        #expect(try await origin(after).givenUp.isEmpty)
+    }
+
     /// In the background, a release comes without anybody who is asked at its end.
     @Test func anUpdateIsFetchedInTheBackground() async throws {
         let publisher = try await Publisher()

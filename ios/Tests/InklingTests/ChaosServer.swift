@@ -46,7 +46,13 @@ final class ChaosServer: Sendable {
 
     deinit {
         // It ends with its input, too, but other processes may hold that open.
-        process.terminate()
+        stop()
+    }
+
+    /// From now on nobody answers. A request to end may be one that the process was started to ignore.
+    func stop() {
+        // The number of one that has ended may be another's by now.
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 
     func url(_ path: String = "/model.gguf") -> String { "http://127.0.0.1:\(port)\(path)" }
