@@ -224,9 +224,7 @@ impl Source {
         };
         Ok(ModelId::of_file(&name)?)
     }
-}
 
-impl Source {
     /// The text that it can be read from again.
     pub fn text(&self) -> SourceText {
         SourceText(match self {

@@ -1,54 +1,25 @@
 //! What it takes to install a model and to update it by delta, for real: memory, bytes from the network, and the result.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod kit;
+#[path = "support/peak.rs"]
+mod peak;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use inkling_models::synth::{self, Quant, SynthOptions};
-use inkling_store::publish::{Publication, PublishFile, Roles, init, publish};
+use inkling_store::publish::{PublishFile, Roles, init, publish};
 use inkling_store::store::{EnsureOptions, Store, StoreConfig, TrustedCatalog};
 use inkling_store::{Body, Hasher, Request, Response, Role, Source, Transport, TransportError};
-use kit::{DAY, key, ring};
+use kit::{DAY, key, publication, ring};
+use peak::peak;
 
 /// What the issue allows.
 const MOST: usize = 64 << 20;
-
-static NOW_HELD: AtomicUsize = AtomicUsize::new(0);
-static MOST_HELD: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts bytes that are held, and how many were at most.
-struct Peak;
-
-// Everything is the system allocator's doing. `realloc` is the default one, which allocates and frees.
-unsafe impl GlobalAlloc for Peak {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = NOW_HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST_HELD.fetch_max(held, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW_HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static PEAK: Peak = Peak;
-
-/// The most bytes that were held at once above what was held before.
-fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
-    let before = NOW_HELD.load(Ordering::SeqCst);
-    MOST_HELD.store(before, Ordering::SeqCst);
-    let result = work();
-    (MOST_HELD.load(Ordering::SeqCst) - before, result)
-}
 
 /// The files of a folder, as a server gives them that holds none of them in memory.
 struct Folder {
@@ -124,24 +95,8 @@ fn an_update_takes_little_memory_and_gives_the_same_bytes() {
     let keys = [key(1)];
     init(&served, &Roles { release: ring(&[1], 1), rollout: None, expires: now() + 1000 * DAY }, &keys).unwrap();
     let publish = |number| {
-        publish(&Publication {
-            folder: &served,
-            model: "m".parse().unwrap(),
-            number,
-            files: vec![PublishFile { role: Role::Weights, path: weights.clone(), required: true }],
-            floor: 0,
-            ram_min: 0,
-            sdk_min: String::new(),
-            golden: Vec::new(),
-            least_speed: 0.0,
-            seal: None,
-            keys: &keys,
-            basis_points: 10_000,
-            catalog_expires: now() + 90 * DAY,
-            rollout_expires: now() + 90 * DAY,
-            now: now(),
-        })
-        .unwrap();
+        let files = vec![PublishFile { role: Role::Weights, path: weights.clone(), required: true }];
+        publish(&publication(&served, "m", number, files, &keys, now())).unwrap();
     };
     publish(1);
     let url = "https://models.example/catalog.json".to_owned();

@@ -1,10 +1,9 @@
 //! Publishing, checking, sealing and planning a delta take a few MiB, whatever the file's size.
-#![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::unwrap_used)]
 
 mod kit;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "support/peak.rs"]
+mod peak;
 
 use inkling_models::synth::{self, Quant, SynthOptions};
 use inkling_store::chunking::delta;
@@ -12,38 +11,8 @@ use inkling_store::publish::{PublishFile, Roles, check, init, publish};
 use inkling_store::seal::{KeyProvider, Sealed, seal_file};
 use inkling_store::{Role, StoreError};
 use kit::{DAY, NOW, key, publication, ring};
+use peak::peak;
 use zeroize::Zeroizing;
-
-static NOW_HELD: AtomicUsize = AtomicUsize::new(0);
-static MOST_HELD: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts bytes that are held, and how many were at most.
-struct Peak;
-
-// Everything is the system allocator's doing.
-unsafe impl GlobalAlloc for Peak {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = NOW_HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST_HELD.fetch_max(held, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW_HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static PEAK: Peak = Peak;
-
-/// The most bytes that were held at once above what was held before.
-fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
-    let before = NOW_HELD.load(Ordering::SeqCst);
-    MOST_HELD.store(before, Ordering::SeqCst);
-    let result = work();
-    (MOST_HELD.load(Ordering::SeqCst) - before, result)
-}
 
 struct OneKey;
 

@@ -1,16 +1,13 @@
 //! The folder of the store on a real file system: opening, staging, finishing, resuming, verifying, repairing, leasing.
 #![allow(clippy::unwrap_used)]
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use inkling_base::CancelToken;
 use inkling_store::disk::{Held, Settings};
-use inkling_store::{
-    Chunks, Digest, Disk, FilePlan, Landing, ModelId, Open, Slot, Stat, StoreError, SystemVfs, Vfs, VfsFile,
-};
+use inkling_store::{Chunks, Digest, Disk, FilePlan, Landing, ModelId, Slot, StoreError, SystemVfs};
+use inkling_store_chaos::disk::FailingVfs;
 
 const CHUNK: usize = 4096;
 
@@ -564,82 +561,19 @@ fn the_collector_takes_no_repair_and_nothing_that_waits_for_its_slot() {
     assert!(disk.object(&other).unwrap().is_none() && disk.object(&digest).unwrap().is_some());
 }
 
-/// A disk that fails to sync once, and says so once, as Linux does: what was to be written is gone.
-struct FailsToSync {
-    real: SystemVfs,
-    once: Arc<AtomicBool>,
-}
-
-struct FailingFile(Box<dyn VfsFile>, Arc<AtomicBool>);
-
-impl Vfs for FailsToSync {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn VfsFile>> {
-        let file = self.real.open(path, how)?;
-        let is_data = path.file_name().is_some_and(|name| name == "data");
-        Ok(if is_data { Box::new(FailingFile(file, Arc::clone(&self.once))) } else { file })
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.real.stat(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.real.read_dir(path)
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.real.create_dir_all(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.real.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.real.remove_file(path)
-    }
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.real.remove_dir(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.real.sync_dir(path)
-    }
-    fn free_space(&self, path: &Path) -> io::Result<u64> {
-        self.real.free_space(path)
-    }
-}
-
-impl VfsFile for FailingFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_at(offset, bytes)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn sync(&self) -> io::Result<()> {
-        if self.1.swap(false, Ordering::Relaxed) { Err(io::Error::from_raw_os_error(5)) } else { self.0.sync() }
-    }
-    fn stat(&self) -> io::Result<Stat> {
-        self.0.stat()
-    }
-    fn try_lock(&self, shared: bool) -> io::Result<bool> {
-        self.0.try_lock(shared)
-    }
-}
-
 #[test]
 fn after_a_sync_that_failed_only_the_record_is_believed() {
     let root = tempfile::tempdir().unwrap();
-    let once = Arc::new(AtomicBool::new(false));
-    let vfs = FailsToSync { real: SystemVfs, once: Arc::clone(&once) };
+    let vfs = Arc::new(FailingVfs::default());
     // Nothing is noted but when it is asked for.
-    let disk =
-        Disk::open_with(Arc::new(vfs), root.path(), Settings { checkpoint_bytes: 1 << 30, ..settings() }).unwrap();
+    let disk = Disk::open_with(vfs.clone(), root.path(), Settings { checkpoint_bytes: 1 << 30, ..settings() }).unwrap();
     let content = bytes(33, 8 * CHUNK);
     let plan = plan(&content, true);
     let staging = disk.stage(&plan).unwrap();
     (0..3).for_each(|index| put(&staging, &content, index).unwrap());
     staging.checkpoint().unwrap();
     (3..6).for_each(|index| put(&staging, &content, index).unwrap());
-    once.store(true, Ordering::Relaxed);
+    vfs.fail_to_sync();
     assert!(matches!(staging.checkpoint(), Err(StoreError::Io { .. })));
     // The next one would succeed, and note what the disk has lost.
     assert!(staging.checkpoint().is_err());

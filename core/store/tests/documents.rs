@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use inkling_base::{CancelToken, Classify, ErrorKind};
 use inkling_store::http::{HttpTimeouts, HttpTransport};
-use inkling_store::publish::{Publication, PublishFile, Roles, init, publish, rotate};
+use inkling_store::publish::{PublishFile, Roles, init, publish, rotate};
 use inkling_store::slot::GOOD_ENOUGH;
 use inkling_store::store::{EnsureOptions, Lent, Store, StoreConfig, TrustedCatalog};
 use inkling_store::{CHUNK, Digest, Open, Request, Response, Role, Source, StoreError, Transport, TransportError, Vfs};
 use inkling_store_chaos::disk::SimVfs;
 use inkling_store_chaos::server::{Fault, Phase, Rule, Server};
-use kit::{DAY, key, ring};
+use kit::{DAY, key, publication, ring};
 use model::gguf;
 use tempfile::TempDir;
 
@@ -107,24 +107,8 @@ impl World {
     fn publish(&self, number: u64, bytes: &[u8]) {
         let weights = self.published.path().join("weights.gguf");
         fs::write(&weights, bytes).unwrap();
-        publish(&Publication {
-            folder: self.published.path(),
-            model: "m".parse().unwrap(),
-            number,
-            files: vec![PublishFile { role: Role::Weights, path: weights.clone(), required: true }],
-            floor: 0,
-            ram_min: 0,
-            sdk_min: String::new(),
-            golden: Vec::new(),
-            least_speed: 0.0,
-            seal: None,
-            keys: &[key(1), key(2)],
-            basis_points: 10_000,
-            catalog_expires: now() + 90 * DAY,
-            rollout_expires: now() + 90 * DAY,
-            now: now(),
-        })
-        .unwrap();
+        let files = vec![PublishFile { role: Role::Weights, path: weights.clone(), required: true }];
+        publish(&publication(self.published.path(), "m", number, files, &[key(1), key(2)], now())).unwrap();
         fs::remove_file(weights).unwrap();
     }
 

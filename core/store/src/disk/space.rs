@@ -358,7 +358,7 @@ impl Inner {
             usage.objects.push(ObjectUsage { digest, bytes, panels, is_used });
             usage.total += bytes + panels;
         }
-        for digest in names("staging")?.filter_map(|name| name.parse::<Digest>().ok()) {
+        for digest in self.staged()? {
             // As large as it was planned, also if little of it is there yet.
             usage.staging += self.size_of_folder(&self.staging_path(&digest)).max(self.planned(&digest));
         }
@@ -368,6 +368,13 @@ impl Inner {
         usage.total += usage.staging + usage.quarantine;
         usage.objects.sort_by_key(|object| object.digest);
         Ok(usage)
+    }
+
+    /// Digests of files of which something is there but not all.
+    pub(super) fn staged(&self) -> Result<Vec<Digest>, StoreError> {
+        let folder = self.root.join("staging");
+        let names = self.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
+        Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
     }
 
     /// Bytes that a file will have. Its plan, which may have the digests of a hundred thousand chunks, is read once.
@@ -395,9 +402,8 @@ impl Inner {
     pub(super) fn outstanding(&self, but: Option<&Digest>, coming: &[Digest]) -> u64 {
         let mut digests = lock(&self.open).clone();
         digests.extend(coming);
-        let names = self.vfs.read_dir(&self.root.join("staging")).unwrap_or_default();
-        let begun = names.iter().filter_map(|name| name.to_str()?.parse::<Digest>().ok());
-        digests.extend(begun.filter(|digest| self.is_awaited(digest)));
+        let begun = self.staged().unwrap_or_default();
+        digests.extend(begun.into_iter().filter(|digest| self.is_awaited(digest)));
         let others = digests.iter().filter(|digest| Some(*digest) != but);
         others.fold(0, |sum: u64, digest| sum.saturating_add(self.staging_size(digest).outstanding()))
     }

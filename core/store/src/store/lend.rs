@@ -172,6 +172,11 @@ impl Store {
             // The slot changed meanwhile: letting go of it takes the load back.
         }
     }
+
+    /// The app was told that these were given up, of a model that it asked for and that another took the place of.
+    pub fn told(&self, id: &ModelId, these: &[FellBack]) -> Result<(), StoreError> {
+        self.inner.change_if_there(id, |slot| slot.told(these))
+    }
 }
 
 /// Why a release was not lent.
@@ -189,13 +194,6 @@ fn judge(error: StoreError) -> Refusal {
         return Refusal::Release(error, Why::Other);
     }
     if error.is_failing_storage() { Refusal::Release(error, Why::FailingStorage) } else { Refusal::Other(error) }
-}
-
-impl Store {
-    /// The app was told that these were given up, of a model that it asked for and that another took the place of.
-    pub fn told(&self, id: &ModelId, these: &[FellBack]) -> Result<(), StoreError> {
-        self.inner.change_if_there(id, |slot| slot.told(these))
-    }
 }
 
 impl Inner {

@@ -126,9 +126,7 @@ impl Disk {
 
     /// Digests of files of which something is there but not all.
     pub fn staged(&self) -> Result<Vec<Digest>, StoreError> {
-        let folder = self.inner.root.join("staging");
-        let names = self.inner.vfs.read_dir(&folder).map_err(StoreError::io("reading the folder", &folder))?;
-        Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
+        self.inner.staged()
     }
 
     /// Goes on with a file of which only the digest is known: its plan is the one that was kept. `None` if nobody began
