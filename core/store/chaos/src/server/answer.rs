@@ -225,6 +225,7 @@ impl Sending<'_> {
             Some(&Fault::Flip(at)) if at < length => {
                 self.part(from, at)?;
                 let byte = self.content.byte(from + at)? ^ 0x10;
+                count(self.shared, self.asked, 1);
                 self.stream.write_all(&[byte])?;
                 self.part(from + at + 1, length - at - 1)?;
             }
@@ -239,8 +240,8 @@ impl Sending<'_> {
                 self.part(from, length)?;
                 let zeros = vec![0; 64 << 10];
                 while !self.shared.stopping.load(Ordering::Relaxed) {
-                    self.stream.write_all(&zeros)?;
                     count(self.shared, self.asked, zeros.len() as u64);
+                    self.stream.write_all(&zeros)?;
                 }
                 return Ok(false);
             }
@@ -252,12 +253,17 @@ impl Sending<'_> {
         Ok(true)
     }
 
+    /// Counts before it sends, so that who has the last byte finds it counted; what fails is taken back.
     fn part(&mut self, from: u64, length: u64) -> io::Result<()> {
         let mut done = 0;
         while done < length {
             let step = (length - done).min(1 << 20);
-            self.content.send(from + done, step, self.stream)?;
             count(self.shared, self.asked, step);
+            let sent = self.content.send(from + done, step, self.stream);
+            if sent.is_err() {
+                self.shared.state().counts.entry(self.asked.path.clone()).or_default().bytes -= step;
+            }
+            sent?;
             done += step;
         }
         Ok(())
