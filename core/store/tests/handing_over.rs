@@ -227,6 +227,39 @@ fn what_was_removed_does_not_come_back() {
     assert!(store.remove(&id("m")).is_err());
 }
 
+/// Nobody fetches the rest: the room is for others, and what comes all the same installs nothing.
+#[test]
+fn what_was_called_off_gives_way() {
+    let (device, server, bytes) = (TempDir::new().unwrap(), Server::start().unwrap(), gguf(2 * CHUNK, 3));
+    let mut config = device::config(device.path());
+    config.budget = Some(5 * CHUNK);
+    let store = Store::open(config).unwrap();
+    let source = url(&server, "/m.gguf", &bytes);
+    server.add("/m.gguf", bytes.clone());
+    let parts = store.segments(source.clone(), &options(false), CHUNK).unwrap().parts;
+    let (last, first) = parts.split_last().unwrap();
+    for part in first {
+        hand_over(&store, part, &[&bytes]).unwrap();
+    }
+    store.call_off(&id("m")).unwrap();
+    assert_eq!(hand_over(&store, last, &[&bytes]).unwrap(), HandedOver { bytes: last.length, installed: vec![] });
+    assert_eq!((installed(&store), server.count("/m.gguf").bytes), (vec![], 0));
+    install(&store, source);
+    assert_eq!(server.count("/m.gguf").bytes, 0, "what has come stays for the next download");
+
+    store.remove(&id("m")).unwrap();
+    let parts = store.segments(url(&server, "/m.gguf", &bytes), &options(false), CHUNK).unwrap().parts;
+    store.call_off(&id("m")).unwrap();
+    store.call_off(&id("m")).unwrap();
+    for (name, seed) in [("/one.gguf", 1), ("/two.gguf", 2)] {
+        let bytes = gguf(2 * CHUNK, seed);
+        server.add(name, bytes.clone());
+        install(&store, url(&server, name, &bytes));
+    }
+    assert_eq!(installed(&store), [("one".to_owned(), 1), ("two".to_owned(), 1)]);
+    assert!(matches!(hand_over(&store, &parts[0], &[&bytes]), Err(StoreError::NotFound { .. })));
+}
+
 /// A store that takes signed models only since the last start takes no other one, whenever it was asked for.
 #[test]
 fn who_became_stricter_meanwhile_is_heard() {

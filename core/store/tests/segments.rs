@@ -112,6 +112,24 @@ fn a_hub_that_leads_elsewhere_is_not_followed() {
     assert!(matches!(error.kind(), ErrorKind::Network { retryable: false, .. }), "{error}");
 }
 
+/// Nobody was told of parts, so nothing comes; what somebody was told of before may come all the same.
+#[test]
+fn who_could_not_be_told_waits_for_nothing() {
+    for told in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let segments = |to| {
+            let store = store(folder.path(), Arc::new(Hub { to, ..Hub::default() }), Some("secret"));
+            store.segments("o/r/m.gguf".parse().unwrap(), &EnsureOptions::default(), CHUNK).map(|found| (found.id, store))
+        };
+        let before = told.then(|| segments(None).unwrap());
+        drop(before);
+        let error = segments(Some("https://evil.example/blob")).err().unwrap();
+        assert!(matches!(error.kind(), ErrorKind::Network { .. }), "{error}");
+        let store = store(folder.path(), Arc::default(), None);
+        assert_eq!(store.remove(&"m".parse().unwrap()).is_ok(), told, "removed, for parts were to come");
+    }
+}
+
 #[test]
 fn where_nothing_is_secret_nobody_is_asked() {
     for part in parts_with(Some("https://eu.cdn.example/blob?sign=1"), None).unwrap() {

@@ -216,6 +216,9 @@ final class System: PartSession, @unchecked Sendable {
         #expect(downloads.ids.isEmpty)
         #expect(await system.running().isEmpty)
         #expect(try await store.list().isEmpty)
+        // No room is kept for it.
+        let nothing = try await failure { try await store.remove("model") }
+        #expect(nothing.kind == "ModelNotFound")
         // What ends of it later is let go, until somebody asks again.
         try await Task.sleep(for: .milliseconds(4500))
         #expect(try downloads.ids.isEmpty && store.download("model") == nil)

@@ -144,6 +144,12 @@ impl FfiStore {
         guard(|| Ok(self.0.segments(self::source(&source)?, &ensure_options(options)?, bytes)?.into()))
     }
 
+    /// Nobody fetches parts of this model any more: what has come stays for the next download, its room is free for who
+    /// needs it. Harmless if nobody did.
+    pub fn call_off(&self, id: String) -> Result<(), FfiError> {
+        guard(|| Ok(self.0.call_off(&self::id(&id)?)?))
+    }
+
     /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on. With the last part that
     /// a model lacks, that model is installed. Needs no network.
     pub fn hand_over(&self, file: String, from: u64, path: String) -> Result<FfiHandedOver, FfiError> {

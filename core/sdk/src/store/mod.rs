@@ -111,6 +111,12 @@ impl ModelStore {
         Ok(self.0.segments(source, options, bytes)?)
     }
 
+    /// Nobody fetches parts of this model any more: what has come stays for the next download, its room is free for who
+    /// needs it. Harmless if nobody did.
+    pub fn call_off(&self, id: &ModelId) -> Result<(), Error> {
+        Ok(self.0.call_off(id)?)
+    }
+
     /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on. With the last part that
     /// a model lacks, that model is installed. Needs no network.
     pub fn hand_over(&self, file: &Digest, from: u64, path: &Path) -> Result<HandedOver, Error> {

@@ -77,6 +77,11 @@ impl Disk {
         Ok(left)
     }
 
+    /// Whether somebody else fetches a file for this model.
+    pub(crate) fn awaits(&self, id: &ModelId) -> Result<bool, StoreError> {
+        Ok(self.staged()?.iter().any(|digest| self.awaited_by(digest).iter().any(|by| by.id == *id)))
+    }
+
     /// What a file is awaited for.
     pub(crate) fn awaited_by(&self, digest: &Digest) -> Vec<Awaited> {
         self.inner.awaited(digest).map_or_else(Vec::new, |record| record.by)

@@ -66,19 +66,21 @@ impl Store {
         let wanted = inner.resolve(&job)?;
         inner.check_wanted(&job, &wanted.release)?;
         job.set_wanted(wanted.digests());
-        let mut parts = Vec::new();
-        for (file, segments) in wanted.files.iter().zip(inner.lay_out(&job, &wanted, bytes)?) {
-            let From::Net(address) = &file.from else { continue };
-            if segments.is_empty() {
-                continue;
-            }
-            let place = inner.net.place_of(address, &job.control)?;
-            for segment in segments {
-                let request = segment_request(&place, &segment)?;
-                parts.push(Part { file: file.plan.sha256, from: segment.from, length: segment.length, request });
-            }
+        // Parts that somebody was told of before may still be on their way.
+        let were_told = inner.disk.awaits(&id)?;
+        let parts = inner.lay_out(&job, &wanted, bytes).and_then(|missing| inner.parts_of(&job, &wanted, missing));
+        if parts.is_err() && !were_told {
+            self.call_off(&id)?;
         }
-        Ok(Segments { id, parts })
+        Ok(Segments { id, parts: parts? })
+    }
+
+    /// Nobody fetches parts of this model any more, as if [`Store::segments`] had not been asked: what has come stays for
+    /// the next download like that of any other that was broken off, but its room is given to who needs it, and what
+    /// comes all the same does not install it. Harmless if nobody did.
+    pub fn call_off(&self, id: &ModelId) -> Result<(), StoreError> {
+        let _parts = self.inner.parts();
+        self.inner.disk.await_none_for(id).map(drop)
     }
 
     /// Takes a part that was fetched: the file at `path` holds the bytes of `file` from `from` on; the caller removes it.
@@ -104,6 +106,23 @@ impl Store {
 }
 
 impl Inner {
+    /// How to ask for what is missing of each file.
+    fn parts_of(&self, job: &Job, wanted: &Wanted, missing: Vec<Vec<Segment>>) -> Result<Vec<Part>, StoreError> {
+        let mut parts = Vec::new();
+        for (file, segments) in wanted.files.iter().zip(missing) {
+            let From::Net(address) = &file.from else { continue };
+            if segments.is_empty() {
+                continue;
+            }
+            let place = self.net.place_of(address, &job.control)?;
+            for segment in segments {
+                let request = segment_request(&place, &segment)?;
+                parts.push(Part { file: file.plan.sha256, from: segment.from, length: segment.length, request });
+            }
+        }
+        Ok(parts)
+    }
+
     /// Makes the places of a model's files, takes what this device has of them, and notes what they are for. Gives what
     /// somebody must fetch of each. Nothing is held afterwards: what is noted keeps the room.
     fn lay_out(&self, job: &Job, wanted: &Wanted, bytes: u64) -> Result<Vec<Vec<Segment>>, StoreError> {

@@ -156,6 +156,8 @@ final class PartKeeper: PartListener {
             state.touched[id] = nil
         }
         await session.cancel(id: id)
+        // Its room is free for others from now on.
+        try await blocking { [store] in try store.with { try $0.callOff(id: id) } }
         try store.download(id)?.cancel()
         release()
     }

@@ -134,6 +134,12 @@ class InklingStore private constructor(internal val ffi: FfiStore) : AutoCloseab
         }
 
     /**
+     * Nobody fetches parts of this model any more: what has come stays for the next download, its room is free for who
+     * needs it. Harmless if nobody did.
+     */
+    suspend fun callOff(id: String) = working { ffi.callOff(id.whole("id")) }
+
+    /**
      * Takes a part that was fetched: [part] holds the bytes of [file] from [from] on. With the last part that a model
      * lacks, that model is installed: the release that its source had when it was asked for [segments]. Needs no network.
      */

@@ -403,6 +403,7 @@ class StoreTest {
                 assertEquals("id", field { store.load(id) }, id)
                 assertEquals("id", field { store.remove(id) }, id)
                 assertEquals("id", field { store.download(id) }, id)
+                assertEquals("id", field { store.callOff(id) }, id)
             }
             for (work in listOf<suspend () -> Unit>(
                 { store.verify("none") }, { store.pin("none") }, { store.remove("none") }, { store.rollback("none") },
@@ -430,6 +431,9 @@ class StoreTest {
         val segments = store.segments(source, partBytes = 1 shl 20)
         assertEquals("tiny", segments.id)
         assertTrue(segments.parts.size > 1 && segments.parts.sumOf { it.length } == size, "$segments")
+        store.callOff(segments.id)
+        assertEquals("tiny", fails<InklingException.ModelNotFound> { store.remove("tiny") }.what)
+        assertEquals(segments.parts, store.segments(source, partBytes = 1 shl 20).parts)
         val bytes = Demo.file.readBytes()
         for (part in segments.parts) {
             val fetched = File(temporary.toFile(), "part")
