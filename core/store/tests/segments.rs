@@ -119,7 +119,9 @@ fn who_could_not_be_told_waits_for_nothing() {
         let folder = TempDir::new().unwrap();
         let segments = |to| {
             let store = store(folder.path(), Arc::new(Hub { to, ..Hub::default() }), Some("secret"));
-            store.segments("o/r/m.gguf".parse().unwrap(), &EnsureOptions::default(), CHUNK).map(|found| (found.id, store))
+            store
+                .segments("o/r/m.gguf".parse().unwrap(), &EnsureOptions::default(), CHUNK)
+                .map(|found| (found.id, store))
         };
         let before = told.then(|| segments(None).unwrap());
         drop(before);

@@ -8,7 +8,7 @@ use inkling_base::Clock;
 
 use super::link::{Link, refused};
 use super::{NetOptions, retry};
-use crate::{FetchError, Request, Response, StoreError, Transport, TransportError};
+use crate::{Body, FetchError, Request, Response, StoreError, Transport, TransportError};
 
 /// Something to be fetched.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,6 +33,27 @@ impl std::fmt::Debug for Address {
         // Headers may hold secrets, and so may queries.
         let url = Link::parse(&self.url).map_or_else(|_| "…".to_owned(), |link| link.to_string());
         f.debug_struct("Address").field("url", &url).field("etag", &self.etag).finish_non_exhaustive()
+    }
+}
+
+/// What a transport says went wrong, without the query of the address.
+fn discreet(link: &Link, error: TransportError) -> TransportError {
+    TransportError { why: link.without_query(&error.why), ..error }
+}
+
+/// A body whose errors do not tell the query of the address either.
+struct Discreet {
+    body: Box<dyn Body>,
+    link: Link,
+}
+
+impl Body for Discreet {
+    fn read(&mut self, limit: usize) -> Result<Vec<u8>, TransportError> {
+        self.body.read(limit).map_err(|error| discreet(&self.link, error))
+    }
+
+    fn read_into(&mut self, buffer: &mut [u8]) -> Result<usize, TransportError> {
+        self.body.read_into(buffer).map_err(|error| discreet(&self.link, error))
     }
 }
 
@@ -102,12 +123,13 @@ impl Opener<'_> {
             }
             let redirected = link != origin;
             let request = Request { url: link.as_url(), headers };
-            let response = self.transport.get(&request).map_err(|error| {
-                let error = TransportError { why: link.without_query(&error.why), ..error };
-                Failure { redirected, ..error.into() }
-            })?;
+            let response = self
+                .transport
+                .get(&request)
+                .map_err(|error| Failure { redirected, ..discreet(&link, error).into() })?;
             if !matches!(response.status, 301 | 302 | 303 | 307 | 308) || enough(&response) {
-                return Ok(Hop { link, response });
+                let body = Box::new(Discreet { body: response.body, link: link.clone() });
+                return Ok(Hop { link, response: Response { body, ..response } });
             }
             let Some(location) = response.header("Location").filter(|location| !location.trim().is_empty()) else {
                 return Err(FetchError::Status { status: response.status }.into());
@@ -156,7 +178,6 @@ mod tests {
     use inkling_base::ManualClock;
 
     use super::*;
-    use crate::{Body, TransportError};
 
     /// Answers by a table of redirects; what is not in it is 200.
     struct Maze {
@@ -198,6 +219,54 @@ mod tests {
         let hop = opener.open(&address, None, &|_| Vec::new(), &|_| false);
         let result = hop.map(|hop| hop.link.as_url()).map_err(|failure| failure.error.to_string());
         (result, maze.seen.into_inner().unwrap())
+    }
+
+    /// As some platforms do, it names the address when something goes wrong: at once, or in the middle of the body.
+    struct Talker {
+        late: bool,
+    }
+
+    struct Sentence(String);
+
+    impl Sentence {
+        fn error(&self) -> TransportError {
+            TransportError { why: format!("{} went away", self.0), retryable: true }
+        }
+    }
+
+    impl Body for Sentence {
+        fn read(&mut self, _: usize) -> Result<Vec<u8>, TransportError> {
+            Err(self.error())
+        }
+    }
+
+    impl Transport for Talker {
+        fn get(&self, request: &Request) -> Result<Response, TransportError> {
+            let sentence = Sentence(request.url.clone());
+            if !self.late {
+                return Err(sentence.error());
+            }
+            Ok(Response { status: 200, headers: Vec::new(), body: Box::new(sentence) })
+        }
+    }
+
+    #[test]
+    fn what_transports_say_loses_the_query() {
+        for late in [false, true] {
+            let (clock, options) = (ManualClock::default(), NetOptions::default());
+            let opener = Opener { transport: &Talker { late }, clock: &clock, options: &options };
+            let address = Address::new("https://a.example/m?sign=secret");
+            let said = match opener.open(&address, None, &|_| Vec::new(), &|_| false) {
+                Err(failure) => vec![failure.error.to_string()],
+                Ok(mut hop) => vec![
+                    hop.response.body.read(1).unwrap_err().to_string(),
+                    hop.response.body.read_into(&mut [0]).unwrap_err().to_string(),
+                ],
+            };
+            for why in said {
+                assert!(why.contains("a.example/m") && !why.contains("secret"), "{why}");
+            }
+        }
     }
 
     #[test]
