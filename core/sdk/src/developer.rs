@@ -22,9 +22,9 @@ pub use inkling_text::{DecodeOptions, EncodeOptions};
 #[cfg(feature = "developer")]
 pub mod publish {
     pub use inkling_store::manifest::{Keyring, PublicKey, SecretKey};
-    pub use inkling_store::publish::*;
     pub use inkling_store::seal::KeyProvider;
     pub use inkling_store::{Golden, Role, StoreError};
+    pub use inkling_store_publish::*;
 
     /// The one key that a publisher seals with.
     pub struct FileKey(String, zeroize::Zeroizing<[u8; 32]>);

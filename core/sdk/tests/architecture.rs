@@ -21,6 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &["inkling-base", "inkling-gguf", "inkling-text", "inkling-compute", "inkling-models", "inkling-generate"],
     ),
     ("inkling-store", &["inkling-base", "inkling-gguf"]),
+    ("inkling-store-publish", &["inkling-gguf", "inkling-store"]),
     (
         "inkling",
         &[
@@ -34,6 +35,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "inkling-generate",
             "inkling-session",
             "inkling-store",
+            "inkling-store-publish",
         ],
     ),
     ("inkling-cli", &["inkling"]),

@@ -14,11 +14,11 @@ use inkling::{
     ModelSource, SessionConfig, Signals, WeightCache,
 };
 use inkling_store::manifest::{Keyring, SecretKey};
-use inkling_store::publish::{Publication, PublishFile, Roles, init, publish};
 use inkling_store::seal::KeyProvider;
 use inkling_store::{CHUNK, Golden, Role, StoreError};
 use inkling_store_chaos::disk::FailingVfs;
 use inkling_store_chaos::server::Server;
+use inkling_store_publish::{Publication, PublishFile, Roles, init, publish};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 

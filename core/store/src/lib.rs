@@ -19,7 +19,6 @@
 //! | [`trust`] | what was accepted, and what is therefore refused |
 //! | [`rollout`] | which release a device gets |
 //! | [`seal`] | files that are encrypted at rest |
-//! | [`publish`] | the publisher's side: a folder for any static server |
 //! | [`source`](mod@source) | [`Source`]: where a model comes from |
 //! | [`net`] | [`Net`]: resolves, fetches, tries again |
 //! | `http` | a transport for desktops (feature `http`) |
@@ -40,7 +39,6 @@ pub mod manifest;
 pub mod net;
 pub mod piece;
 pub mod plan;
-pub mod publish;
 pub mod release;
 pub mod rollout;
 pub mod seal;

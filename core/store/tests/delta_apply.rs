@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use inkling_models::synth::{self, Quant, SynthOptions};
-use inkling_store::publish::{PublishFile, Roles, init, publish};
 use inkling_store::store::{EnsureOptions, Store, StoreConfig, TrustedCatalog};
 use inkling_store::{Body, Hasher, Request, Response, Role, Source, Transport, TransportError};
+use inkling_store_publish::{PublishFile, Roles, init, publish};
 use kit::{DAY, key, publication, ring};
 use peak::peak;
 

@@ -7,9 +7,9 @@ mod peak;
 
 use inkling_models::synth::{self, Quant, SynthOptions};
 use inkling_store::chunking::delta;
-use inkling_store::publish::{PublishFile, Roles, check, init, publish};
 use inkling_store::seal::{KeyProvider, Sealed, seal_file};
 use inkling_store::{Role, StoreError};
+use inkling_store_publish::{PublishFile, Roles, check, init, publish};
 use kit::{DAY, NOW, key, publication, ring};
 use peak::peak;
 use zeroize::Zeroizing;

@@ -14,12 +14,12 @@ use std::time::Duration;
 
 use inkling_base::{CancelToken, Classify, ErrorKind};
 use inkling_store::http::{HttpTimeouts, HttpTransport};
-use inkling_store::publish::{PublishFile, Roles, init, publish, rotate};
 use inkling_store::slot::GOOD_ENOUGH;
 use inkling_store::store::{EnsureOptions, Lent, Store, StoreConfig, TrustedCatalog};
 use inkling_store::{CHUNK, Digest, Open, Request, Response, Role, Source, StoreError, Transport, TransportError, Vfs};
 use inkling_store_chaos::disk::SimVfs;
 use inkling_store_chaos::server::{Fault, Phase, Rule, Server};
+use inkling_store_publish::{PublishFile, Roles, init, publish, rotate};
 use kit::{DAY, key, publication, ring};
 use model::gguf;
 use tempfile::TempDir;

@@ -48,6 +48,7 @@ fn table() -> Vec<(Fault, Want, Want)> {
         (Fault::Flip(99_999), Damaged, Right),
         (Fault::Drip(20_000), Passing, Right),
         (Fault::Silent, Passing, Right),
+        (Fault::Mute, Passing, Right),
         (Fault::Endless, Right, Right), // What is too much is not read.
         (to("/same"), Right, Right),
         (to("https://foreign.example/m"), Lasting, Lasting),
@@ -106,8 +107,17 @@ fn options(server: &Server) -> NetOptions {
 }
 
 fn net(server: &Server) -> Net {
+    net_with(server, Duration::from_secs(5))
+}
+
+/// As impatient as the server is slow: only where it does not answer at all, an answer can be waited for briefly.
+fn net_for(server: &Server, fault: &Fault) -> Net {
+    net_with(server, if *fault == Fault::Mute { Duration::from_millis(500) } else { Duration::from_secs(5) })
+}
+
+fn net_with(server: &Server, first_byte: Duration) -> Net {
     let seconds = Duration::from_secs;
-    let patience = HttpTimeouts { connect: seconds(5), first_byte: seconds(5), read: seconds(5) };
+    let patience = HttpTimeouts { connect: seconds(5), first_byte, read: seconds(5) };
     Net::new(Arc::new(HttpTransport::new(patience)), Arc::new(SystemClock::default()), options(server)).unwrap()
 }
 
@@ -132,8 +142,12 @@ fn faults_at(phase: Phase) {
             server.add("/same", bytes.clone());
             server.rule(Rule::new(fault.clone(), phase).times(times));
             let landing = Memory::of(&bytes, true);
-            let result =
-                net(&server).fetch(&Address::new(server.url("/m")), &landing, &Control::new(), &|_: &Traffic| {});
+            let result = net_for(&server, &fault).fetch(
+                &Address::new(server.url("/m")),
+                &landing,
+                &Control::new(),
+                &|_: &Traffic| {},
+            );
             let case = format!("{fault:?} at {phase:?} × {times}");
             // A single other ETag may hit a request whose server has told none before, or the last of all.
             let vague = fault == Fault::OtherEtag && times == 1 && phase == Phase::Any;
@@ -203,7 +217,7 @@ fn faults_at_a_manifest() {
             server.rule(Rule::new(fault.clone(), Phase::Manifest).times(times));
             let short = HttpTimeouts {
                 connect: Duration::from_secs(5),
-                first_byte: Duration::from_secs(5),
+                first_byte: if fault == Fault::Mute { Duration::from_millis(500) } else { Duration::from_secs(5) },
                 read: Duration::from_millis(300),
             };
             let net = Net::new(Arc::new(HttpTransport::new(short)), Arc::new(SystemClock::default()), options(&server));
@@ -225,7 +239,7 @@ fn faults_at_a_hub() {
     for (fault, always, once) in table() {
         // What a hub answers with is a head: it has no body that could be wrong.
         let (always, once) = match fault {
-            Fault::Status(..) | Fault::Hangup | Fault::Garbage | Fault::Loop => (always, once),
+            Fault::Status(..) | Fault::Hangup | Fault::Garbage | Fault::Loop | Fault::Mute => (always, once),
             Fault::Redirect(ref to) if to != "/same" => (always, once),
             _ => continue,
         };
@@ -234,7 +248,7 @@ fn faults_at_a_hub() {
             server.add_hub("o/r", "m.gguf", "main", None, bytes.clone());
             server.rule(Rule::new(fault.clone(), Phase::Resolve).times(times));
             let file = HubFile::new("o/r", "m.gguf", "main").unwrap();
-            let result = net(&server).resolve(&file, &Control::new());
+            let result = net_for(&server, &fault).resolve(&file, &Control::new());
             if outcome(&result) != want {
                 wrong.push(format!("{fault:?} × {times}: {result:?}, not {want:?}"));
             }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use device::{id, install, lent_bytes, open, url};
 use inkling_base::{Classify, ErrorKind};
-use inkling_store::publish::{PublishFile, Roles, init, publish};
 use inkling_store::store::{EnsureOptions, HandedOver, Part, Store, StoreConfig, TrustedCatalog};
 use inkling_store::{CHUNK, Digest, ModelId, Role, Source, StoreError};
 use inkling_store_chaos::server::Server;
+use inkling_store_publish::{PublishFile, Roles, init, publish};
 use kit::{DAY, key, publication, ring};
 use model::gguf;
 use tempfile::TempDir;

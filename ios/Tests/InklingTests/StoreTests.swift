@@ -302,6 +302,44 @@ func patiently<Result>(_ work: () async throws -> Result) async throws -> Result
         #expect(try await server.count().bytes == Scratch.demo.count)
     }
 
+    /// Two run at a time, and tell how fast they are and how long it takes yet.
+    @Test func thoseWithAHigherPriorityComeFirst() async throws {
+        let served = try Scratch.folder()
+        let files = try (0..<4).map { number in
+            let file = Scratch.demo + Data(repeating: 0, count: 4096 * (number + 1))
+            try file.write(to: served.appending(path: "m\(number).gguf"))
+            return file
+        }
+        let (server, store) = (try ChaosServer(folder: served), try store())
+        try await server.rule("drip=200000")
+        let downloads = try files.enumerated().map { number, file in
+            let source = try StoreSource.url(
+                server.url("/m\(number).gguf"), sha256: Scratch.digest(file), size: file.count)
+            return try store.ensure(source, options: EnsureOptions(priority: number))
+        }
+        for behind in downloads[..<2] {
+            var isQueued = false
+            for try await event in behind.events where event == .waiting(.queued) {
+                isQueued = true
+                break
+            }
+            #expect(isQueued, "\(behind.id)")
+        }
+        for ahead in downloads[2...] {
+            var speed = 0.0
+            for try await event in ahead.events {
+                guard case .downloading(_, _, let rate, let remaining) = event, rate > 0 else { continue }
+                #expect(remaining ?? .zero > .zero)
+                speed = rate
+                break
+            }
+            #expect(speed > 0, "\(ahead.id)")
+        }
+        try await server.clear()
+        for download in downloads { try await download.wait() }
+        #expect(try await store.list().map(\.id) == ["m0", "m1", "m2", "m3"])
+    }
+
     /// Who watches and who does not is nothing to a download.
     @Test func watchersComeAndGo() async throws {
         let server = try ChaosServer(Scratch.demo)

@@ -79,6 +79,39 @@ fn what_fits_is_said_before_it_is_fetched() {
     assert!(place.models(&["fit", demo_model()]).exits(0).text().starts_with("yes: it needs "));
 }
 
+/// A model that says it was made for a thousand million tokens, and is asked for them.
+#[test]
+fn what_does_not_fit_is_said_with_the_numbers() {
+    let place = Place::new();
+    let (path, mut bytes) = (place.folder.path().join("long.gguf"), fs::read(demo_model()).unwrap());
+    let key = b".context_length";
+    let value = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len();
+    assert_eq!(bytes[value..value + 4], 4_u32.to_le_bytes(), "a number of 32 bits");
+    bytes[value + 4..value + 8].copy_from_slice(&1_000_000_000_u32.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let asked = ["fit", path.to_str().unwrap(), "--ctx", "1000000000"];
+    let fit = place.models(&[&asked[..], &["--json"]].concat()).exits(0).json();
+    assert_eq!((&fit["fits"], &fit["what"]), (&false.into(), &"memory".into()), "{fit}");
+    assert!(fit["need_bytes"].as_u64().unwrap() > fit["have_bytes"].as_u64().unwrap(), "{fit}");
+    assert!(fit["suggestion"].as_str().unwrap().contains("where 1000000000 were asked for"), "{fit}");
+    let told = place.models(&asked).exits(0);
+    let text = told.text();
+    assert!(
+        text.starts_with("no: it needs ") && text.contains("of memory, ") && text.contains("tokens fits"),
+        "{text}"
+    );
+}
+
+/// What is wrong with a model is said of the file that the user named.
+#[test]
+fn what_cannot_be_looked_into_is_named() {
+    let place = Place::new();
+    let path = place.folder.path().join("hollow.gguf");
+    fs::copy(demo_model(), &path).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+    place.models(&["fit", path.to_str().unwrap()]).exits(1).says(&["hollow.gguf: ", "output_norm.weight"]);
+}
+
 #[test]
 fn anybody_can_publish() {
     let place = Place::new();

@@ -68,8 +68,9 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    /// From the beginning of a file that `fetch(bytes)` gives, as much of it as needed.
+    /// From the beginning of the file of this name that `fetch(bytes)` gives, as much of it as needed.
     pub(crate) fn of(
+        name: &str,
         size: u64,
         context: Option<usize>,
         kv: KvType,
@@ -78,7 +79,7 @@ impl Need {
         let mut look = FIRST_LOOK;
         loop {
             let head = fetch(look.min(size))?;
-            match inspect(&head, size, context) {
+            match inspect(&head, size, context).map_err(|error| error.of_file(name)) {
                 Ok(report) => {
                     let made_for = report.context.map_or(usize::MAX, |tokens| tokens as usize);
                     let context = made_for.min(context.unwrap_or(crate::LoadOptions::default().usual_context()));
@@ -148,10 +149,26 @@ impl Need {
 }
 
 /// What the file will be, from its beginning: the rest is a hole.
-fn inspect(head: &[u8], size: u64, context: Option<usize>) -> Result<developer::ModelReport, Error> {
-    let sketch = Sketch::new(head, size)?;
-    let options = SpecOptions { context };
-    Ok(developer::inspect(&ModelSource::file(&sketch.0), &options)?.model)
+fn inspect(head: &[u8], size: u64, context: Option<usize>) -> Result<developer::ModelReport, OfSketch> {
+    let sketch = Sketch::new(head, size).map_err(|error| OfSketch(error, PathBuf::new()))?;
+    let found = developer::inspect(&ModelSource::file(&sketch.0), &SpecOptions { context });
+    found.map(|report| report.model).map_err(|error| OfSketch(error, sketch.0.clone()))
+}
+
+/// What is wrong with a sketch.
+struct OfSketch(Error, PathBuf);
+
+impl OfSketch {
+    /// The same of the file that the sketch stands for, which the user knows.
+    fn of_file(self, name: &str) -> Error {
+        let sketch = self.1.display().to_string();
+        let named = |text: &str| if sketch.is_empty() { text.to_owned() } else { text.replace(&sketch, name) };
+        match self.0.kind() {
+            ErrorKind::ModelCorrupt { location } => ErrorKind::ModelCorrupt { location: named(location) }.into(),
+            ErrorKind::UnsupportedModel { what } => ErrorKind::UnsupportedModel { what: named(what) }.into(),
+            _ => self.0,
+        }
+    }
 }
 
 /// A sparse file, gone when this is dropped.

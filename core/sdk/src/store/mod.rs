@@ -99,7 +99,8 @@ impl ModelStore {
         let look = self.0.look(source)?;
         let memory = engine.conditions().free_memory;
         let need = match look.is_readable() {
-            true => fit::Need::of(look.size(), context, kv, |bytes| Ok(look.head(bytes)?))?.at_least(look.ram_min()),
+            true => fit::Need::of(&source.to_string(), look.size(), context, kv, |bytes| Ok(look.head(bytes)?))?
+                .at_least(look.ram_min()),
             false => fit::Need::said(look.ram_min(), look.size()),
         };
         Ok(need.verdict(memory, look.to_fetch(), look.room()?))

@@ -71,7 +71,7 @@ impl Catalog {
     }
 
     /// What is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         let no = |why: &str| Err(why.to_owned());
         let mut seen = BTreeSet::new();
         if self.version == 0 {

@@ -61,7 +61,7 @@ impl Offers {
     }
 
     /// What is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), &'static str> {
         let mut seen = BTreeSet::new();
         if self.version == 0 {
             return Err("versions are counted from 1");

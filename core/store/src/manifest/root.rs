@@ -42,7 +42,7 @@ impl Root {
     }
 
     /// What is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
+    pub fn check(&self) -> Result<(), &'static str> {
         self.release.check()?;
         if self.version == 0 {
             return Err("versions are counted from 1");

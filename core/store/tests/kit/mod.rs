@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use inkling_store::manifest::*;
-use inkling_store::publish::{Publication, PublishFile};
 use inkling_store::{Digest, ModelId};
+use inkling_store_publish::{Publication, PublishFile};
 
 /// A day, in seconds.
 pub const DAY: u64 = 86_400;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use inkling_base::CancelToken;
 use inkling_store::http::HttpTransport;
 use inkling_store::manifest::{Catalog, Envelope, Kind};
-use inkling_store::publish::{PublishFile, Roles, init, publish};
 use inkling_store::store::{EnsureOptions, Store, StoreConfig, TrustedCatalog};
 use inkling_store::{Digest, Download, ModelId, Role, Source, StoreError};
 use inkling_store_chaos::server::Server;
+use inkling_store_publish::{PublishFile, Roles, init, publish};
 use tempfile::TempDir;
 
 use crate::kit::{DAY, key, publication, ring, sign};

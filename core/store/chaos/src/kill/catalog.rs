@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use inkling_store::manifest::{Keyring, Kind, ReleaseManifest, SecretKey};
-use inkling_store::publish::{
+use inkling_store::{Chunks, Digest, ModelId, Role, StoreError};
+use inkling_store_publish::{
     Publication, PublishFile, Published, Roles, Share, init, publish, retire, rotate, set_rollout,
 };
-use inkling_store::{Chunks, Digest, ModelId, Role, StoreError};
 
 use super::keys::Keys;
 use super::models::{Served, gguf};

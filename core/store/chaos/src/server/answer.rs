@@ -136,6 +136,7 @@ fn answer(shared: &Shared, stream: &mut TcpStream, asked: &Asked) -> io::Result<
     let fault = strike(shared, number, range.or(asked.range.map(|(from, to)| (from, to.unwrap_or(0)))), size);
     match &fault {
         Some(Fault::Hangup) => return Ok(false),
+        Some(Fault::Mute) => return Ok(silence(shared)),
         Some(Fault::Garbage) => {
             stream.write_all(b"\x16\x03\x01\x02\x00 this is not HTTP\n\n\n\0\0\0")?;
             return Ok(false);
@@ -161,6 +162,10 @@ fn answer(shared: &Shared, stream: &mut TcpStream, asked: &Asked) -> io::Result<
             ("X-Linked-Size", size.to_string()),
         ];
         headers.extend(commit.map(|commit| ("X-Repo-Commit", commit)));
+        let lies = shared.state().lies.clone();
+        for (name, value) in &mut headers {
+            *value = lies.get(*name).unwrap_or(value).clone();
+        }
         return status(stream, 302, &headers);
     }
     if asked.query.strip_prefix("signed=").is_some_and(|by| by != signature.to_string()) {
@@ -230,12 +235,7 @@ impl Sending<'_> {
                 self.part(from + at + 1, length - at - 1)?;
             }
             Some(&Fault::Drip(rate)) => self.paced(from, length, rate)?,
-            Some(Fault::Silent) => {
-                while !self.shared.stopping.load(Ordering::Relaxed) {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                return Ok(false);
-            }
+            Some(Fault::Silent) => return Ok(silence(self.shared)),
             Some(Fault::Endless) => {
                 self.part(from, length)?;
                 let zeros = vec![0; 64 << 10];
@@ -280,6 +280,14 @@ impl Sending<'_> {
         }
         Ok(())
     }
+}
+
+/// Nothing, until the server ends; then the connection has to.
+fn silence(shared: &Shared) -> bool {
+    while !shared.stopping.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
 }
 
 /// Counts a request (0 bytes) or bytes sent; the number of requests for this path.

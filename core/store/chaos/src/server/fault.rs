@@ -25,6 +25,8 @@ pub enum Fault {
     Drip(u64),
     /// Headers, and then nothing.
     Silent,
+    /// No answer at all.
+    Mute,
     /// A body without end, of unannounced length.
     Endless,
     /// A redirect.
@@ -130,6 +132,7 @@ impl FromStr for Rule {
             "flip" => Fault::Flip(number()?),
             "drip" => Fault::Drip(number()?.max(1)),
             "silent" => Fault::Silent,
+            "mute" => Fault::Mute,
             "endless" => Fault::Endless,
             "redirect" => Fault::Redirect(argument.to_owned()),
             "loop" => Fault::Loop,

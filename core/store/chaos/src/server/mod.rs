@@ -41,6 +41,8 @@ pub(crate) struct State {
     entries: HashMap<String, Entry>,
     rules: Vec<Rule>,
     counts: HashMap<String, Count>,
+    /// What the hub says in a header, whatever is true.
+    lies: HashMap<String, String>,
     /// Addresses with this in their query are good; all others have expired. Raised by [`Server::expire`].
     signature: u64,
     connections: HashMap<u64, TcpStream>,
@@ -147,6 +149,11 @@ impl Server {
         }
     }
 
+    /// The hub says this in a header of each answer that has it, whatever is true.
+    pub fn lie(&self, header: &str, value: &str) {
+        self.shared.state().lies.insert(header.to_owned(), value.to_owned());
+    }
+
     /// Makes all signed addresses that were handed out worthless.
     pub fn expire(&self) {
         self.shared.state().signature += 1;
@@ -159,7 +166,9 @@ impl Server {
 
     /// Does everything right from now on.
     pub fn clear(&self) {
-        self.shared.state().rules.clear();
+        let mut state = self.shared.state();
+        state.rules.clear();
+        state.lies.clear();
     }
 
     /// Bytes a second of each connection; 0 for as fast as it goes.

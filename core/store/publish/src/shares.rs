@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::folder::{Folder, Outcome};
 use super::releases::{Publication, edit_catalog};
-use crate::manifest::offers::ALL;
-use crate::manifest::{FORMAT, Kind, Offer, Offers, Root, SecretKey};
-use crate::{ModelId, StoreError};
+use inkling_store::manifest::offers::ALL;
+use inkling_store::manifest::{FORMAT, Kind, Offer, Offers, Root, SecretKey};
+use inkling_store::{ModelId, StoreError};
 
 /// What to change about a release's offer; `None` leaves it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

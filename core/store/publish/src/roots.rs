@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::folder::{Folder, Outcome};
-use crate::StoreError;
-use crate::manifest::{Keyring, Kind, Root, SecretKey};
+use inkling_store::StoreError;
+use inkling_store::manifest::{Keyring, Kind, Root, SecretKey};
 
 /// Who signs what from now on, and until when that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,17 @@
 //! A publisher's folder, read as a device reads it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../tests/kit/mod.rs"]
 mod kit;
 
 use std::path::{Path, PathBuf};
 
 use inkling_store::manifest::{Kind, SecretKey};
-use inkling_store::publish::*;
 use inkling_store::rollout::{Device, choose};
 use inkling_store::seal::{KeyProvider, Sealed};
 use inkling_store::trust::*;
 use inkling_store::{Digest, Golden, ModelId, Role, StoreError, TrustState};
+use inkling_store_publish::*;
 use inkling_testkit::tiny::{Family, TinyModel};
 use kit::{DAY, NOW, key, ring};
 use zeroize::Zeroizing;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::StoreError;
-use crate::manifest::{PublicKey, SecretKey};
+use inkling_store::StoreError;
+use inkling_store::manifest::{PublicKey, SecretKey};
 
 /// The most bytes of a key file.
 const LARGEST: u64 = 4096;

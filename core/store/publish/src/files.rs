@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::chunking::chunk_file;
-use crate::seal::{KeyProvider, seal_file};
-use crate::{CHUNK, Chunks, Digest, FilePlan, Hasher, StoreError};
+use inkling_store::chunking::chunk_file;
+use inkling_store::seal::{KeyProvider, seal_file};
+use inkling_store::{CHUNK, Chunks, Digest, FilePlan, Hasher, StoreError};
 
 /// Removes what was not finished.
 struct Unfinished(PathBuf);

@@ -7,13 +7,13 @@ use inkling_gguf::Gguf;
 use super::files::place;
 use super::folder::{Folder, Outcome, read, write};
 use super::shares::{add_offer, lasts};
-use crate::manifest::offers::ALL;
-use crate::manifest::release::LARGEST_RELEASE;
-use crate::manifest::{
+use inkling_store::manifest::offers::ALL;
+use inkling_store::manifest::release::LARGEST_RELEASE;
+use inkling_store::manifest::{
     Catalog, CatalogModel, FORMAT, Kind, ManifestFile, ReleaseManifest, ReleaseRef, Root, SecretKey,
 };
-use crate::seal::KeyProvider;
-use crate::{Digest, Golden, ModelId, Release, ReleaseFile, Role, StoreError};
+use inkling_store::seal::KeyProvider;
+use inkling_store::{Digest, Golden, ModelId, Release, ReleaseFile, Role, StoreError};
 
 /// A file to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::files::measure;
 use super::folder::{Folder, read};
-use crate::manifest::release::LARGEST_RELEASE;
-use crate::manifest::{Catalog, Kind, Offers, ReleaseManifest, resolve};
-use crate::trust::{accept_catalog, accept_release, accept_rollout};
-use crate::{StoreError, TrustState};
+use inkling_store::manifest::release::LARGEST_RELEASE;
+use inkling_store::manifest::{Catalog, Kind, Offers, ReleaseManifest, resolve};
+use inkling_store::trust::{accept_catalog, accept_release, accept_rollout};
+use inkling_store::{StoreError, TrustState};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,5 @@
-//! Making a folder that any static server can serve, and that devices trust. docs/publishing.md is the manual.
+//! The publisher's side of the store: makes a folder that any static server can serve, and that devices trust.
+//! docs/publishing.md is the manual. No phone has this crate.
 //!
 //! Everything can be done again: what is already as asked for is left as it is, so a publisher that was interrupted
 //! starts anew. Files are written beside their place and renamed, those that others name first: a device that reads

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::StoreError;
-use crate::manifest::{Catalog, Envelope, Keyring, Kind, Offers, Root, SecretKey};
+use inkling_store::StoreError;
+use inkling_store::manifest::{Catalog, Envelope, Keyring, Kind, Offers, Root, SecretKey};
 
 /// What came of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
