@@ -229,7 +229,7 @@ fn a_smaller_model_takes_the_place_of_one_that_the_disk_cannot_read() {
         store.ensure(Source::file(path).unwrap(), EnsureOptions::default()).unwrap().wait().unwrap();
     }
     let digest = inkling_store::Digest::of(&fs::read(&large).unwrap()).to_string();
-    disk.fail(Some(folder.path().join("store/v1/objects").join(&digest)));
+    disk.hook().read(Some(folder.path().join("store/v1/objects").join(&digest)));
     let load = StoreLoad { id: id("large"), alternatives: vec![id("small")], options: LoadOptions::default() };
     let loaded = store.load_cancellable(&engine(), &load, &CancelToken::new(), |_| {}).unwrap();
     assert_eq!(loaded.id, id("small"));
@@ -244,7 +244,7 @@ fn a_smaller_model_takes_the_place_of_one_that_the_disk_cannot_read() {
     // Whoever asks for it gets it again, on another place of the disk; the bad place stays out of the way.
     assert!(!store.list().unwrap().iter().any(|model| model.id == id("large") && model.complete));
     let quarantine = folder.path().join("store/v1/quarantine").join(&digest);
-    disk.fail(Some(quarantine));
+    disk.hook().read(Some(quarantine));
     store.ensure(Source::file(&large).unwrap(), EnsureOptions::default()).unwrap().wait().unwrap();
     let loaded = store.load_cancellable(&engine(), &load, &CancelToken::new(), |_| {}).unwrap();
     assert_eq!(loaded.id, id("large"));

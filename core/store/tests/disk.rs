@@ -573,7 +573,7 @@ fn after_a_sync_that_failed_only_the_record_is_believed() {
     (0..3).for_each(|index| put(&staging, &content, index).unwrap());
     staging.checkpoint().unwrap();
     (3..6).for_each(|index| put(&staging, &content, index).unwrap());
-    vfs.fail_to_sync();
+    vfs.hook().sync();
     assert!(matches!(staging.checkpoint(), Err(StoreError::Io { .. })));
     // The next one would succeed, and note what the disk has lost.
     assert!(staging.checkpoint().is_err());

@@ -1,17 +1,20 @@
 //! Room that was promised: downloads at the same time share one budget and one disk, also before any byte has come.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/simulated.rs"]
+mod simulated;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use inkling_base::{Classify, ErrorKind};
 use inkling_store::store::{EnsureOptions, Store, StoreConfig};
-use inkling_store::vfs::Stat;
-use inkling_store::{CHUNK, Digest, Disk, FilePlan, ModelId, Open, Source, StoreError, Vfs, VfsFile};
-use inkling_store_chaos::disk::{Random, SimVfs};
+use inkling_store::{CHUNK, Digest, Disk, FilePlan, ModelId, Source, StoreError, Vfs};
+use inkling_store_chaos::disk::{Call, Hook, Hooked, Random, SimVfs};
+use simulated::{file, ids};
 
 const KEEP_FREE: u64 = 10_000;
 /// More than any of these tests takes.
@@ -23,19 +26,18 @@ struct Gate {
     is_waited_at: bool,
 }
 
-/// A simulated disk on which whoever begins to put one file together is held up.
-struct GatedVfs {
-    vfs: SimVfs,
+/// Whoever begins to put one file together is held up.
+struct Doorman {
     /// How often a plan was opened.
     plans: AtomicUsize,
     gate: Mutex<Gate>,
     changed: Condvar,
 }
 
-impl GatedVfs {
-    fn new(vfs: &SimVfs, closed: Digest) -> Arc<Self> {
+impl Doorman {
+    fn new(closed: Digest) -> Arc<Self> {
         let gate = Mutex::new(Gate { closed: Some(closed), is_waited_at: false });
-        Arc::new(Self { vfs: vfs.clone(), plans: AtomicUsize::new(0), gate, changed: Condvar::new() })
+        Arc::new(Self { plans: AtomicUsize::new(0), gate, changed: Condvar::new() })
     }
 
     /// Waits until somebody is held up.
@@ -51,42 +53,23 @@ impl GatedVfs {
     }
 }
 
-impl Vfs for GatedVfs {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn VfsFile>> {
-        self.plans.fetch_add(usize::from(path.ends_with("plan")), Ordering::Relaxed);
-        self.vfs.open(path, how)
-    }
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.vfs.stat(path)
-    }
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        self.vfs.read_dir(path)
-    }
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        let mut gate = self.gate.lock().unwrap();
-        if gate.closed.is_some_and(|digest| path.ends_with(Path::new("staging").join(digest.to_string()))) {
-            gate.is_waited_at = true;
-            self.changed.notify_all();
-            drop(self.changed.wait_timeout_while(gate, LONG, |gate| gate.closed.is_some()).unwrap());
-        } else {
-            drop(gate);
+impl Hook for Doorman {
+    fn before(&self, call: Call<'_>) -> io::Result<()> {
+        match call {
+            Call::Open(path, _) => {
+                self.plans.fetch_add(usize::from(path.ends_with("plan")), Ordering::Relaxed);
+            }
+            Call::CreateDir(path) => {
+                let mut gate = self.gate.lock().unwrap();
+                if gate.closed.is_some_and(|digest| path.ends_with(Path::new("staging").join(digest.to_string()))) {
+                    gate.is_waited_at = true;
+                    self.changed.notify_all();
+                    drop(self.changed.wait_timeout_while(gate, LONG, |gate| gate.closed.is_some()).unwrap());
+                }
+            }
+            _ => {}
         }
-        self.vfs.create_dir_all(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.vfs.rename(from, to)
-    }
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.vfs.remove_file(path)
-    }
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.vfs.remove_dir(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.vfs.sync_dir(path)
-    }
-    fn free_space(&self, path: &Path) -> io::Result<u64> {
-        self.vfs.free_space(path)
+        Ok(())
     }
 }
 
@@ -95,18 +78,6 @@ fn store(vfs: Arc<dyn Vfs>, budget: Option<u64>) -> Store {
     (config.vfs, config.keep_free, config.budget) = (vfs, KEEP_FREE, budget);
     config.inspector = Arc::new(|_, _| Ok(()));
     Store::open(config).unwrap()
-}
-
-/// A file on the simulated disk, beside the store.
-fn file(vfs: &SimVfs, name: &str, bytes: &[u8]) -> Source {
-    let path = PathBuf::from("/models").join(name);
-    vfs.create_dir_all(Path::new("/models")).unwrap();
-    vfs.open(&path, Open::Create).unwrap().write_at(0, bytes).unwrap();
-    Source::file(&path).unwrap()
-}
-
-fn ids(store: &Store) -> Vec<String> {
-    store.list().unwrap().iter().map(|model| model.id.to_string()).collect()
 }
 
 fn ensure(store: &Store, source: &Source) -> Result<ModelId, StoreError> {
@@ -118,18 +89,18 @@ fn one_of_two(budget: Option<u64>, capacity: Option<u64>) {
     let (vfs, mut random) = (SimVfs::new(), Random::new(1));
     let (one, two) = (random.bytes(3 * CHUNK as usize), random.bytes(3 * CHUNK as usize));
     let (first, second) = (file(&vfs, "one.gguf", &one), file(&vfs, "two.gguf", &two));
-    let gated = GatedVfs::new(&vfs, Digest::of(&one));
-    let store = store(Arc::clone(&gated) as Arc<dyn Vfs>, budget);
+    let doorman = Doorman::new(Digest::of(&one));
+    let store = store(Arc::new(Hooked::new(vfs.clone(), Arc::clone(&doorman))), budget);
     vfs.limit(capacity.map(|more| vfs.used() + more), None);
     let download = store.ensure(first, EnsureOptions::default()).unwrap();
-    gated.wait();
+    doorman.wait();
     // What it was promised is not there for others: neither in what is told nor in what is given.
     let room = store.look(&second).unwrap().room().unwrap();
     assert!(room < 2 * CHUNK, "{room}");
     let refused = ensure(&store, &second).unwrap_err();
     let ErrorKind::StorageFull { need_bytes, have_bytes } = refused.kind() else { panic!("{refused}") };
     assert!(have_bytes < need_bytes);
-    gated.open_gate();
+    doorman.open_gate();
     download.wait().unwrap();
     assert_eq!(ids(&store), ["one"]);
     // A promise ends with its download.
@@ -170,15 +141,15 @@ fn a_folder_without_a_plan_is_not_a_beginning() {
 fn plans_are_read_once() {
     let (vfs, mut random) = (SimVfs::new(), Random::new(3));
     let bytes = random.bytes(3000);
-    let gated = GatedVfs::new(&vfs, Digest::of(&bytes));
-    gated.open_gate();
-    let disk = Disk::open(Arc::clone(&gated) as Arc<dyn Vfs>, Path::new("/store")).unwrap();
+    let doorman = Doorman::new(Digest::of(&bytes));
+    doorman.open_gate();
+    let disk = Disk::open(Arc::new(Hooked::new(vfs.clone(), Arc::clone(&doorman))), Path::new("/store")).unwrap();
     let plan = FilePlan::plain(Digest::of(&bytes), bytes.len() as u64);
     drop(disk.stage(&plan).unwrap());
     let planned = |size: u64| {
         assert_eq!(disk.staging_size(&plan.sha256).planned, size);
         assert!(disk.usage().unwrap().staging >= size);
-        gated.plans.load(Ordering::Relaxed)
+        doorman.plans.load(Ordering::Relaxed)
     };
     let read = planned(3000);
     assert_eq!([planned(3000), planned(3000)], [read, read]);

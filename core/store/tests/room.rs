@@ -3,21 +3,22 @@
 
 #[path = "support/model.rs"]
 mod model;
+#[path = "support/simulated.rs"]
+mod simulated;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use inkling_base::{Classify, ErrorKind};
 use inkling_store::disk::{Awaited, Settings};
 use inkling_store::http::HttpTransport;
 use inkling_store::store::{EnsureOptions, Store, StoreConfig};
-use inkling_store::{
-    CHUNK, Digest, Disk, DownloadEvent, FilePlan, Landing, ModelId, Open, Release, Source, StoreError, Vfs,
-};
+use inkling_store::{CHUNK, Digest, Disk, DownloadEvent, FilePlan, Landing, ModelId, Release, Source, StoreError};
 use inkling_store_chaos::disk::{Random, SimVfs};
 use inkling_store_chaos::server::Server;
 use model::gguf;
+use simulated::{file, ids};
 use tempfile::TempDir;
 
 const KEEP_FREE: u64 = 10_000;
@@ -34,18 +35,6 @@ fn store(vfs: &SimVfs) -> Store {
     (config.vfs, config.keep_free) = (Arc::new(vfs.clone()), KEEP_FREE);
     config.inspector = Arc::new(|_, _| Ok(()));
     Store::open(config).unwrap()
-}
-
-/// A file on the simulated disk, beside the store.
-fn file(vfs: &SimVfs, name: &str, bytes: &[u8]) -> Source {
-    let path = PathBuf::from("/models").join(name);
-    vfs.create_dir_all(Path::new("/models")).unwrap();
-    vfs.open(&path, Open::Create).unwrap().write_at(0, bytes).unwrap();
-    Source::file(&path).unwrap()
-}
-
-fn ids(store: &Store) -> Vec<String> {
-    store.list().unwrap().iter().map(|model| model.id.to_string()).collect()
 }
 
 fn ensure(store: &Store, source: Source) -> Result<ModelId, StoreError> {

@@ -306,13 +306,13 @@ fn a_disk_that_begins_to_fail_costs_one_release() {
     }
     // A mapped page that cannot be read kills the process: the load never says how it went.
     std::mem::forget(store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap());
-    disk.fail(Some(root.join("v1/objects").join(Digest::of(&two).to_string())));
+    disk.hook().read(Some(root.join("v1/objects").join(Digest::of(&two).to_string())));
     let lent = store.lend(&m, &CancelToken::new(), &|_, _| {}).unwrap();
     assert_eq!(lent.release.number, 1);
     assert_eq!((lent.fell_back[0].from, lent.fell_back[0].why), (2, Why::FailingStorage));
     drop(lent);
     // Written anew, to another place on the disk, it is taken again.
-    disk.fail(None);
+    disk.hook().read(None);
     store.gc(Duration::ZERO).unwrap();
     store.ensure(Source::file(&local).unwrap(), update).unwrap().wait().unwrap();
     assert_eq!(lent_bytes(&store, &m), two);

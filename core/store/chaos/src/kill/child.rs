@@ -12,7 +12,7 @@ use inkling_store::http::HttpTransport;
 use inkling_store::seal::Sealed;
 use inkling_store::slot::Why;
 use inkling_store::store::{Download, EnsureOptions, Lent, Store, StoreConfig, TrustedCatalog};
-use inkling_store::{DownloadEvent, ModelId, Role, Source, StoreError};
+use inkling_store::{DownloadEvent, ModelId, Role, Source, StoreError, SystemVfs};
 
 use super::keys::Keys;
 use super::watch::{Watch, WatchedFs, WatchedHttp, say};
@@ -27,7 +27,7 @@ pub fn run(store: &Path, list: &Path, seed: u64, first: &str) -> Result<(), Stri
     let watch = Arc::new(Watch::default());
     let mut random = Random::new(seed);
     let mut config = StoreConfig::new(store);
-    config.vfs = Arc::new(WatchedFs(Arc::clone(&watch)));
+    config.vfs = Arc::new(WatchedFs::new(SystemVfs, Arc::clone(&watch)));
     config.transport = Arc::new(WatchedHttp(Arc::clone(&watch), HttpTransport::default()));
     config.net.backoff = Duration::from_millis(2);
     config.keep_free = 0;

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use inkling_store::http::HttpTransport;
-use inkling_store::vfs::Stat;
-use inkling_store::{ModelId, Open, Request, Response, SystemVfs, Transport, TransportError, Vfs, VfsFile};
+use inkling_store::{ModelId, Open, Request, Response, SystemVfs, Transport, TransportError};
+
+use crate::disk::{Call, Hook, Hooked};
 
 /// Says a line. One that was written is known even if the process is not any more.
 pub fn say(line: &str) {
@@ -82,7 +83,7 @@ impl Doing {
 }
 
 /// The machine's file system, watched.
-pub struct WatchedFs(pub Arc<Watch>);
+pub type WatchedFs = Hooked<SystemVfs, Watch>;
 
 /// The folder of the store that a path is in, and the rest.
 fn place(path: &Path) -> Option<(&str, &str)> {
@@ -90,115 +91,56 @@ fn place(path: &Path) -> Option<(&str, &str)> {
     path.rsplit_once("/v1/")?.1.split_once('/')
 }
 
-impl Vfs for WatchedFs {
-    fn open(&self, path: &Path, how: Open) -> io::Result<Box<dyn VfsFile>> {
-        let file = SystemVfs.open(path, how)?;
-        match place(path) {
-            Some(("slots", name)) if how == Open::CreateNew => self.0.while_installing(|doing, id| {
+/// Whether a file that is being put together takes the place of a damaged one.
+fn mends(path: &Path, name: &str) -> bool {
+    let digest = name.split('/').next().unwrap_or_default();
+    let base = path.ancestors().find(|folder| folder.ends_with("v1"));
+    base.is_some_and(|base| base.join("quarantine").join(digest).exists())
+}
+
+impl Hook for Watch {
+    fn before(&self, call: Call<'_>) -> io::Result<()> {
+        let path = match call {
+            Call::Open(path, _) | Call::Write(path) | Call::Remove(path) | Call::Rename(_, path) => path,
+            _ => return Ok(()),
+        };
+        let Some((folder, name)) = place(path) else { return Ok(()) };
+        match (call, folder) {
+            (Call::Open(_, Open::CreateNew), "slots") => self.while_installing(|doing, id| {
                 let is_own = name.starts_with(&format!("{id}."));
                 doing.at(if is_own { "activate" } else { "evict" });
             }),
-            Some(("trust", _)) if how == Open::CreateNew => self.0.while_installing(|doing, _| doing.at("refresh")),
-            Some(("staging", name)) if how == Open::Create => {
-                let digest = name.split('/').next().unwrap_or_default();
-                let base = path.ancestors().find(|folder| folder.ends_with("v1"));
-                let mends = base.is_some_and(|base| base.join("quarantine").join(digest).exists());
-                self.0.while_installing(|doing, _| doing.mends |= mends);
-                return Ok(Box::new(WatchedFile { file, watch: Arc::clone(&self.0), mends }));
+            (Call::Open(_, Open::CreateNew), "trust") => self.while_installing(|doing, _| doing.at("refresh")),
+            (Call::Open(_, Open::Create), "staging") => {
+                let mends = mends(path, name);
+                self.while_installing(|doing, _| doing.mends |= mends);
             }
-            _ => {}
-        }
-        Ok(file)
-    }
-
-    fn stat(&self, path: &Path) -> io::Result<Stat> {
-        SystemVfs.stat(path)
-    }
-
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<std::path::PathBuf>> {
-        SystemVfs.read_dir(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        SystemVfs.create_dir_all(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match (place(from), place(to)) {
-            (_, Some(("quarantine", _))) => self.0.while_installing(|doing, _| {
+            (Call::Write(_), "staging") if name.ends_with("/data") => {
+                let mends = mends(path, name);
+                self.while_installing(|doing, _| {
+                    // What nobody asked a server for was taken from a file that is there.
+                    let step = if doing.asked { "download" } else { "delta" };
+                    doing.at(if mends { "repair" } else { step });
+                });
+            }
+            (Call::Rename(..), "quarantine") => self.while_installing(|doing, _| {
                 doing.mends = true;
                 doing.at("repair");
             }),
-            (Some(("staging", _)), Some(("objects", _))) => self.0.while_installing(|doing, _| doing.at("activate")),
+            (Call::Rename(from, _), "objects") if place(from).is_some_and(|(folder, _)| folder == "staging") => {
+                self.while_installing(|doing, _| doing.at("activate"));
+            }
+            (Call::Remove(_), "objects") if !name.contains('.') => self.while_installing(|doing, _| doing.at("evict")),
+            (Call::Remove(_), "staging") => {
+                if let Some(digest) = name.strip_suffix("/data") {
+                    // What has arrived of it is not lost by a kill.
+                    say(&format!("dropped {digest}"));
+                    self.while_installing(|doing, _| doing.at("evict"));
+                }
+            }
             _ => {}
         }
-        SystemVfs.rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        if let Some(("objects", name)) = place(path)
-            && !name.contains('.')
-        {
-            self.0.while_installing(|doing, _| doing.at("evict"));
-        }
-        if let Some(("staging", name)) = place(path)
-            && let Some(digest) = name.strip_suffix("/data")
-        {
-            // What has arrived of it is not lost by a kill.
-            say(&format!("dropped {digest}"));
-            self.0.while_installing(|doing, _| doing.at("evict"));
-        }
-        SystemVfs.remove_file(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        SystemVfs.remove_dir(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        SystemVfs.sync_dir(path)
-    }
-
-    fn free_space(&self, path: &Path) -> io::Result<u64> {
-        SystemVfs.free_space(path)
-    }
-}
-
-/// The bytes of a file that is being put together.
-struct WatchedFile {
-    file: Box<dyn VfsFile>,
-    watch: Arc<Watch>,
-    mends: bool,
-}
-
-impl VfsFile for WatchedFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.watch.while_installing(|doing, _| {
-            // What nobody asked a server for was taken from a file that is there.
-            let step = if doing.asked { "download" } else { "delta" };
-            doing.at(if self.mends { "repair" } else { step });
-        });
-        self.file.write_at(offset, bytes)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-
-    fn stat(&self) -> io::Result<Stat> {
-        self.file.stat()
-    }
-
-    fn try_lock(&self, shared: bool) -> io::Result<bool> {
-        self.file.try_lock(shared)
+        Ok(())
     }
 }
 
