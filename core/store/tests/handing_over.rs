@@ -12,9 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use device::{id, install, lent_bytes, open, url};
-use inkling_base::{Classify, ErrorKind};
+use inkling_base::{CancelToken, Classify, ErrorKind};
 use inkling_store::store::{EnsureOptions, HandedOver, Part, Store, StoreConfig, TrustedCatalog};
-use inkling_store::{CHUNK, Digest, ModelId, Role, Source, StoreError};
+use inkling_store::{CHUNK, Digest, Disk, ModelId, Role, Source, StoreError, SystemVfs};
 use inkling_store_chaos::server::Server;
 use inkling_store_publish::{PublishFile, Roles, init, publish};
 use kit::{DAY, key, publication, ring};
@@ -129,6 +129,37 @@ fn the_last_part_installs_the_model_wherever_it_comes() {
         assert_eq!(install(&store, publisher.source("m")), id("m"));
         assert_eq!(store.usage().unwrap().staging, 0);
         assert!(matches!(hand_over(&store, &parts[0], &[&weights, &template]), Err(StoreError::NotFound { .. })));
+    }
+}
+
+/// The app was ended between the last byte and the installation: it need not ask anybody for what it has.
+#[test]
+fn what_came_is_installed_without_a_network() {
+    let (publisher, weights, template) = (Publisher::new(), gguf(3 * CHUNK, 1), template(1));
+    publisher.publish("m", 1, &weights, &template);
+    for asks_for_segments in [false, true] {
+        let device = TempDir::new().unwrap();
+        let store = Store::open(publisher.config(device.path())).unwrap();
+        let parts = store.segments(publisher.source("m"), &options(false), 9 * CHUNK).unwrap().parts;
+        drop(store);
+        let disk = Disk::open(Arc::new(SystemVfs), device.path()).unwrap();
+        for part in &parts {
+            let path = device.path().join("part");
+            let bytes = [&weights, &template].into_iter().find(|bytes| Digest::of(bytes) == part.file).unwrap();
+            fs::write(&path, bytes).unwrap();
+            let staging = disk.resume(&part.file).unwrap().unwrap();
+            staging.put_file(&path, 0, &CancelToken::new(), &mut |_| {}).unwrap();
+        }
+        drop(disk);
+        let store = publisher.asleep(device.path());
+        assert_eq!(installed(&store), []);
+        if asks_for_segments {
+            assert_eq!(store.segments(publisher.source("m"), &options(false), CHUNK).unwrap().parts, []);
+        } else {
+            assert_eq!(install(&store, publisher.source("m")), id("m"));
+        }
+        assert_eq!(installed(&store), [("m".to_owned(), 1)]);
+        assert_eq!((lent_bytes(&store, &id("m")), store.usage().unwrap().staging), (weights.clone(), 0));
     }
 }
 

@@ -77,9 +77,15 @@ impl Disk {
         Ok(left)
     }
 
-    /// Whether somebody else fetches a file for this model.
-    pub(crate) fn awaits(&self, id: &ModelId) -> Result<bool, StoreError> {
-        Ok(self.staged()?.iter().any(|digest| self.awaited_by(digest).iter().any(|by| by.id == *id)))
+    /// What somebody else fetches for this model; more than one release if it was asked for more than once.
+    pub(crate) fn awaited_for(&self, id: &ModelId) -> Result<Vec<Awaited>, StoreError> {
+        let mut releases: Vec<Awaited> = Vec::new();
+        for by in self.staged()?.iter().flat_map(|digest| self.awaited_by(digest)) {
+            if by.id == *id && !releases.contains(&by) {
+                releases.push(by);
+            }
+        }
+        Ok(releases)
     }
 
     /// What a file is awaited for.

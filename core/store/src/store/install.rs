@@ -47,6 +47,9 @@ impl Inner {
             return Ok(job.id.clone());
         }
         if !matches!(job.source, Source::File(_)) {
+            if !job.options().update && self.install_what_came(job)? && !job.begin().update {
+                return Ok(job.id.clone());
+            }
             self.wait_until_free(job)?;
         }
         job.begin();

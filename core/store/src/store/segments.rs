@@ -10,7 +10,7 @@ use super::wanted::{From, Wanted};
 use super::{EnsureOptions, Inner, Store};
 use crate::disk::{Awaited, Staging};
 use crate::net::segment::{Segment, plan_segments, segment_request};
-use crate::{Digest, FilePlan, Landing, ModelId, Request, Source, StoreError};
+use crate::{Digest, DownloadEvent, FilePlan, Landing, ModelId, Request, Source, StoreError};
 
 /// What is missing of a model, cut into parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,14 +60,14 @@ impl Store {
         }
         let job = Jobs::loose(id.clone(), source, options.clone());
         // As a download: what is there is asked for again by those who want an update.
-        if !options.update && inner.is_complete(&job)? {
+        if !options.update && (inner.is_complete(&job)? || inner.install_what_came(&job)?) {
             return Ok(Segments { id, parts: Vec::new() });
         }
         let wanted = inner.resolve(&job)?;
         inner.check_wanted(&job, &wanted.release)?;
         job.set_wanted(wanted.digests());
         // Parts that somebody was told of before may still be on their way.
-        let were_told = inner.disk.awaits(&id)?;
+        let were_told = !inner.disk.awaited_for(&id)?.is_empty();
         let parts = inner.lay_out(&job, &wanted, bytes).and_then(|missing| inner.parts_of(&job, &wanted, missing));
         if parts.is_err() && !were_told {
             self.call_off(&id)?;
@@ -153,7 +153,13 @@ impl Inner {
     fn install_awaited(&self, file: &Digest) -> Vec<ModelId> {
         let mut installed = Vec::new();
         for by in self.disk.awaited_by(file) {
-            match self.install_arrived(&by) {
+            let arrived = by.source.as_str().parse().and_then(|source: Source| {
+                // The app may have become stricter since then.
+                self.check_source(&source)?;
+                let options = EnsureOptions { insist: by.insist, ..EnsureOptions::default() };
+                self.install_arrived(&Jobs::loose(by.id.clone(), source, options), &by)
+            });
+            match arrived {
                 Ok(true) => installed.push(by.id),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(model = %by.id, %error, "what has arrived is not installed"),
@@ -162,14 +168,24 @@ impl Inner {
         installed
     }
 
+    /// Installs what a background session has brought whole to a process that ended before it could: nobody needs to be
+    /// asked for it. If it cannot be installed, the download sees to it.
+    pub(super) fn install_what_came(&self, job: &Job) -> Result<bool, StoreError> {
+        let (_parts, source) = (self.parts(), job.source.text());
+        for by in self.disk.awaited_for(&job.id)?.iter().filter(|by| by.source == source) {
+            match self.install_arrived(job, by) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
+                Err(error) => tracing::warn!(model = %by.id, %error, "what has arrived is not installed"),
+            }
+        }
+        Ok(false)
+    }
+
     /// Installs a release whose files have arrived; `false` if one of them has not.
-    fn install_arrived(&self, by: &Awaited) -> Result<bool, StoreError> {
-        let source: Source = by.source.as_str().parse()?;
-        // The app may have become stricter since then.
-        self.check_source(&source)?;
-        let options = EnsureOptions { insist: by.insist, ..EnsureOptions::default() };
-        let job = Jobs::loose(by.id.clone(), source, options);
-        self.check_wanted(&job, &by.release)?;
+    fn install_arrived(&self, job: &Job, by: &Awaited) -> Result<bool, StoreError> {
+        self.check_wanted(job, &by.release)?;
         let chosen = self.slot(&job.id)?.and_then(|slot| slot.chosen().map(|release| release.number));
         if chosen.is_some_and(|number| number > by.release.number) {
             return Ok(false);
@@ -180,7 +196,7 @@ impl Inner {
         let mut arrived = Vec::new();
         for plan in files {
             // One that another publisher's chunks stand for is compared with its own digest first.
-            if self.is_whole(&job, &plan)? {
+            if self.is_whole(job, &plan)? {
                 continue;
             }
             match self.disk.resume(&plan.sha256)? {
@@ -189,16 +205,18 @@ impl Inner {
             }
         }
         job.set_wanted(arrived.iter().map(|staging| staging.plan().sha256).collect());
-        let outcome = self.put_in_place(&job, by, &arrived);
+        let outcome = self.put_in_place(job, by, &arrived);
         if !matches!(outcome, Ok(true)) {
-            self.let_go(&job);
+            self.let_go(job);
         }
         outcome
     }
 
     fn put_in_place(&self, job: &Job, by: &Awaited, arrived: &[Staging]) -> Result<bool, StoreError> {
         for staging in arrived {
-            staging.finish(&job.control.token(), &mut |_, _| {})?;
+            staging.finish(&job.control.token(), &mut |done, total| {
+                job.board.tell(DownloadEvent::Verifying { done, total });
+            })?;
             self.clear_suspicion(&staging.plan().sha256);
         }
         self.activate(job, &by.release)
