@@ -20,7 +20,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "inkling-session",
         &["inkling-base", "inkling-gguf", "inkling-text", "inkling-compute", "inkling-models", "inkling-generate"],
     ),
-    ("inkling-store", &["inkling-base", "inkling-gguf"]),
+    ("inkling-store-cipher", &[]),
+    ("inkling-store", &["inkling-base", "inkling-gguf", "inkling-store-cipher"]),
     ("inkling-store-publish", &["inkling-gguf", "inkling-store"]),
     (
         "inkling",
@@ -64,7 +65,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokenizers", &["inkling-text"]),
     ("clap", &["inkling-cli"]),
     ("ed25519-dalek", &["inkling-store"]),
-    ("aes-gcm", &["inkling-store"]),
+    ("aes-gcm", &["inkling-store-cipher"]),
 ];
 
 /// Packages under the Mozilla Public License, which asks for the source of these packages' own files only: each is

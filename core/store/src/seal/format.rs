@@ -1,13 +1,12 @@
 //! The table and the footer of a sealed file.
 
+use inkling_store_cipher::{CHECK, NONCE, Stamp, TAG};
+
 use crate::{CHUNK, Chunks, Hasher};
 
 pub(super) const MAGIC: &[u8; 16] = b"inkling-sealed-1";
-pub(super) const NONCE: usize = 12;
-pub(super) const TAG: usize = 16;
 /// Bytes of a chunk in the table.
 pub(super) const ENTRY: usize = 4 + NONCE + TAG;
-pub(super) const CHECK: usize = 16;
 /// Bytes of the footer before checksum and HMAC.
 pub(super) const FIELDS: usize = 16 + 3 * 8 + CHECK;
 /// Bytes of the footer.
@@ -54,24 +53,25 @@ impl Fields {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) length: u32,
-    pub(super) nonce: [u8; NONCE],
-    pub(super) tag: [u8; TAG],
+    pub(super) stamp: Stamp,
 }
 
 impl Entry {
     pub(super) fn to_bytes(self) -> [u8; ENTRY] {
         let mut bytes = [0; ENTRY];
         bytes[..4].copy_from_slice(&self.length.to_le_bytes());
-        bytes[4..4 + NONCE].copy_from_slice(&self.nonce);
-        bytes[4 + NONCE..].copy_from_slice(&self.tag);
+        bytes[4..4 + NONCE].copy_from_slice(&self.stamp.nonce);
+        bytes[4 + NONCE..].copy_from_slice(&self.stamp.tag);
         bytes
     }
 
     pub(super) fn read(bytes: &[u8; ENTRY]) -> Self {
         Self {
             length: u32::from_le_bytes(std::array::from_fn(|index| bytes[index])),
-            nonce: std::array::from_fn(|index| bytes[4 + index]),
-            tag: std::array::from_fn(|index| bytes[4 + NONCE + index]),
+            stamp: Stamp {
+                nonce: std::array::from_fn(|index| bytes[4 + index]),
+                tag: std::array::from_fn(|index| bytes[4 + NONCE + index]),
+            },
         }
     }
 }

@@ -19,7 +19,6 @@
 //! The four keys (cipher, nonces, table, key check) are HMACs of the key from the [`KeyProvider`].
 
 mod format;
-mod keys;
 mod read;
 mod write;
 

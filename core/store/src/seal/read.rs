@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use inkling_store_cipher::Keys;
+
 use super::format::{ENTRY, Entry, FIELDS, FOOTER, Fields, checksum, with_tail};
-use super::keys::Keys;
 use super::{KeyProvider, ReadAt, is_key_id};
 use crate::{CHUNK, Chunks, StoreError};
 
@@ -55,13 +56,13 @@ impl<R: ReadAt> Sealed<R> {
         }
         let key_id = String::from_utf8(name.to_vec()).ok().filter(|id| is_key_id(id));
         let key_id = key_id.ok_or_else(|| damaged(fields.chunks))?;
-        let keys = Keys::of(&key_id, keys)?;
+        let keys = Keys::of(&*keys.key(&key_id)?);
         if keys.check() != fields.check {
             let why = format!("{} was sealed with another one of this name", path.display());
             return Err(StoreError::Key { id: key_id, why });
         }
         let mac: &[u8; 32] = mac.try_into().map_err(|_| nowhere())?;
-        if !keys.is_authentic(table, name, fields_bytes, mac) {
+        if !keys.is_authentic([table, name, fields_bytes], mac) {
             return Err(damaged(fields.chunks));
         }
         let entries: Vec<Entry> = table.as_chunks::<ENTRY>().0.iter().map(Entry::read).collect();
@@ -109,7 +110,7 @@ impl<R: ReadAt> Sealed<R> {
             found?;
             return Err(damaged());
         }
-        if self.keys.open(&self.entries[index], out) { Ok(()) } else { Err(damaged()) }
+        if self.keys.open(&self.entries[index].stamp, out) { Ok(()) } else { Err(damaged()) }
     }
 
     /// Decrypts everything into a buffer of exactly the plain file's length, with so many threads.

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::format::{ENTRY, Fields, checksum, with_tail};
-use super::keys::Keys;
+use inkling_store_cipher::Keys;
+
+use super::format::{ENTRY, Entry, Fields, checksum, with_tail};
 use super::{KeyProvider, is_key_id};
 use crate::chunking::chunk_file;
 use crate::{CHUNK, Chunks, StoreError};
@@ -58,7 +59,7 @@ fn seal_with(
     (reading, writing): Errors<'_>,
 ) -> Result<Chunks, StoreError> {
     let sealed = sealed_chunks(chunks, key_id)?;
-    let keys = Keys::of(key_id, keys)?;
+    let keys = Keys::of(&*keys.key(key_id)?);
     let mut table = Vec::with_capacity(chunks.len() * ENTRY);
     let mut buffer = vec![0; CHUNK as usize];
     let mut plain = 0;
@@ -66,14 +67,17 @@ fn seal_with(
         // At most a MiB.
         let chunk = &mut buffer[..chunks.range(index).1 as usize];
         from.read_exact(chunk).map_err(reading)?;
-        table.extend_from_slice(&keys.seal(chunk)?.to_bytes());
+        let length = chunk.len() as u32;
+        let stamp = keys.seal(chunk);
+        let stamp = stamp.ok_or_else(|| StoreError::Internal("a chunk is too long for its cipher".to_owned()))?;
+        table.extend_from_slice(&Entry { length, stamp }.to_bytes());
         to.write_all(chunk).map_err(writing)?;
         plain += chunk.len() as u64;
     }
     let name = key_id.as_bytes();
     let fields = Fields { plain, chunks: chunks.len() as u64, name: name.len() as u64, check: keys.check() }.to_bytes();
     let sum = checksum(&table, name, &fields);
-    let mac = keys.authenticate(&table, name, &fields);
+    let mac = keys.authenticate([&table, name, &fields]);
     for part in [&table[..], name, &fields, &sum, &mac] {
         to.write_all(part).map_err(writing)?;
     }
