@@ -7,8 +7,8 @@ use inkling::{Event, FinishReason, Phase, Stats, Turn};
 use serde_json::{Value as Json, json};
 
 use crate::interrupt::Stoppable;
-use crate::model::bar;
 use crate::output::{Failure, print};
+use crate::progress::bar;
 
 /// Thoughts are dimmed on a terminal and left out of a pipe.
 const DIM: &str = "\x1b[2m";

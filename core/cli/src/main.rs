@@ -6,6 +6,8 @@
 //! | `commands` | one file per command |
 //! | `model` | which model, loaded with a progress bar |
 //! | `generation` | generation options from the flags |
+//! | `store` | where models are kept, if nobody says otherwise |
+//! | `progress` | progress bars |
 //! | `answer` | an answer as it comes |
 //! | `interrupt` | Ctrl-C |
 //! | `input` | texts from files and pipes |
@@ -24,6 +26,8 @@ mod metadata;
 mod model;
 mod npy;
 mod output;
+mod progress;
+mod store;
 mod system;
 
 use std::process::ExitCode;

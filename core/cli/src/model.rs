@@ -1,24 +1,20 @@
 //! Which model a command runs on, loaded with a progress bar.
 
-use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use inkling::developer::Probe;
 use inkling::store::{ModelId, ModelStore, StoreOptions};
 use inkling::{Engine, EngineConfig, LoadOptions, LoadWarning, Model, ModelSource, WeightCache};
 
 use crate::args::{LoadArgs, ModelArgs};
-use crate::commands::models;
 use crate::output::Failure;
+use crate::progress::bar;
+use crate::store;
 
 /// The tiny model inside the binary: docs/demo-model.md.
 static INSIDE: &[u8] = inkling::include_aligned!("../assets/inkling-demo.gguf");
 /// The file that `make model` fetches.
 const FETCHED: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-/// How often a bar is drawn.
-const TICK: Duration = Duration::from_millis(80);
 
 /// The model that was named, else the one that `make model` has fetched, else the one inside the binary.
 pub(crate) fn source(named: Option<&Path>) -> ModelSource {
@@ -66,8 +62,8 @@ pub(crate) fn load_with(args: &ModelArgs, options: LoadOptions) -> Result<Model,
 fn stored(args: &ModelArgs) -> Result<Option<(ModelStore, ModelId)>, Failure> {
     let named = args.model.as_deref().filter(|path| !path.exists()).and_then(Path::to_str);
     let Some(id) = named.and_then(|name| name.parse::<ModelId>().ok()) else { return Ok(None) };
-    let folder = models::default_folder()?;
-    if !models::exists(&folder) {
+    let folder = store::default_folder()?;
+    if !store::exists(&folder) {
         return Ok(None);
     }
     let store = ModelStore::open(StoreOptions::new(folder))?;
@@ -129,17 +125,4 @@ fn with_bar<T>(
     let result = load(source, &|fraction| bar.set_position((fraction * 1000.0) as u64));
     bar.finish_and_clear();
     Ok(result?)
-}
-
-/// A progress bar on a terminal, and silence in a pipe.
-pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
-    if !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(TICK);
-    bar
 }

@@ -1,13 +1,12 @@
 //! For tools rather than apps: look into a file, use its tokenizer or template alone, write synthetic models.
 
-use std::sync::Arc;
-
-use inkling_gguf::Gguf;
 use inkling_text::Tokenizer;
 use inkling_text::template::ChatTemplate;
 
+use crate::inspect::TEMPLATE_KEY;
 use crate::{Error, ErrorKind, ModelSource};
 
+pub use crate::inspect::{Inspection, inspect};
 pub use crate::probe::{Perplexity, Probe, Work};
 pub use inkling_base::{Clock, SystemClock};
 pub use inkling_compute::MemoryUse;
@@ -53,13 +52,10 @@ pub mod publish {
 #[cfg(feature = "developer")]
 pub fn open_store(
     options: crate::store::StoreOptions,
-    vfs: Arc<dyn inkling_store::Vfs>,
+    vfs: std::sync::Arc<dyn inkling_store::Vfs>,
 ) -> Result<crate::store::ModelStore, Error> {
     crate::store::ModelStore::open(options.vfs(vfs))
 }
-
-/// Where a GGUF keeps its chat template.
-pub(crate) const TEMPLATE_KEY: &str = "tokenizer.chat_template";
 
 /// The tokenizer of a file, which may hold a vocabulary and no weights.
 pub fn tokenizer(source: &ModelSource) -> Result<Tokenizer, Error> {
@@ -78,30 +74,4 @@ pub fn chat_template(source: &ModelSource) -> Result<ChatTemplate, Error> {
 /// A template from its source.
 pub fn parse_template(text: &str) -> Result<ChatTemplate, Error> {
     Ok(ChatTemplate::parse(text)?)
-}
-
-/// What a file holds and whether it can be run.
-pub struct Inspection {
-    /// The file: its metadata and tensors.
-    pub file: Arc<Gguf>,
-    /// The model in it.
-    pub model: ModelReport,
-    /// Everything that keeps it from being used, in words.
-    pub problems: Vec<String>,
-}
-
-/// Looks into a file; one that is damaged is an error, one that is unsupported is described.
-pub fn inspect(source: &ModelSource, options: &SpecOptions) -> Result<Inspection, Error> {
-    let file = source.open()?;
-    let model = inkling_models::report(&file, options);
-    let mut problems: Vec<String> = model.problems.iter().map(ToString::to_string).collect();
-    if let Err(error) = Tokenizer::from_metadata(file.metadata()) {
-        problems.push(format!("tokenizer: {error}"));
-    }
-    if let Ok(Some(text)) = file.metadata().str(TEMPLATE_KEY)
-        && let Err(error) = ChatTemplate::parse(text)
-    {
-        problems.push(format!("chat template: {error}"));
-    }
-    Ok(Inspection { file, model, problems })
 }

@@ -26,6 +26,7 @@
 //! | `source` | [`ModelSource`]: where a model comes from |
 //! | [`store`] | [`store::ModelStore`]: models by id, downloaded, verified, updated, undone |
 //! | [`transport`] | the platform's HTTP, behind one trait |
+//! | `inspect` | what a file holds, without loading it |
 //! | `error` | [`Error`]: a stable kind and the chain of causes |
 //! | [`developer`] | for tools: files, tokenizers, templates, logits, synthetic models |
 //!
@@ -35,6 +36,7 @@ mod backend;
 pub mod developer;
 mod engine;
 mod error;
+mod inspect;
 mod model;
 mod probe;
 mod session;

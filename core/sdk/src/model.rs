@@ -9,7 +9,7 @@ use inkling_text::{DecodeOptions, EncodeOptions, Tokenizer};
 
 use crate::{
     CompletionPrompt, Error, GenerationOptions, LoadWarning, MemoryUse, Message, ModelSource, Session, SessionConfig,
-    Turn, developer,
+    Turn, inspect,
 };
 
 /// A loaded model, ready for conversations. Clones are the same model; when the last clone, session and turn are gone,
@@ -126,7 +126,7 @@ pub struct ModelInfo {
 impl ModelInfo {
     /// Looks into a file without loading it; one that is damaged is an error, one that is unsupported is described.
     pub fn of(source: &ModelSource) -> Result<Self, Error> {
-        let found = developer::inspect(source, &SpecOptions::default())?;
+        let found = inspect::inspect(source, &SpecOptions::default())?;
         let need = found.model.memory(1, crate::KvType::default());
         Ok(Self {
             cache_bytes_per_token: need.map_or(0, |need| need.kv_bytes_per_token),

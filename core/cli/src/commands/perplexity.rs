@@ -4,8 +4,9 @@ use serde_json::json;
 
 use crate::args::PerplexityArgs;
 use crate::input::read_text;
-use crate::model::{bar, load_probe, options};
+use crate::model::{load_probe, options};
 use crate::output::{Failure, print, print_json};
+use crate::progress::bar;
 
 /// Tokens of a window when --ctx does not say: llama-perplexity's.
 const USUAL_WINDOW: usize = 512;

@@ -3,8 +3,8 @@
 use inkling::developer::{self, SynthOptions};
 
 use crate::args::SynthArgs;
-use crate::model::bar;
 use crate::output::{Failure, print};
+use crate::progress::bar;
 
 pub(crate) fn run(args: &SynthArgs) -> Result<(), Failure> {
     let bar = bar(1000, "writing {wide_bar} {percent}%");

@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::developer::{self, SpecOptions};
-use crate::{Error, ErrorKind, KvType, ModelSource};
+use inkling_models::{ModelReport, SpecOptions};
+
+use crate::{Error, ErrorKind, KvType, ModelSource, inspect};
 
 /// How much of the file is looked at first; vocabularies of 150 000 tokens have headers of about 6 MB.
 const FIRST_LOOK: u64 = 1 << 20;
@@ -79,7 +80,7 @@ impl Need {
         let mut look = FIRST_LOOK;
         loop {
             let head = fetch(look.min(size))?;
-            match inspect(&head, size, context).map_err(|error| error.of_file(name)) {
+            match report(&head, size, context).map_err(|error| error.of_file(name)) {
                 Ok(report) => {
                     let made_for = report.context.map_or(usize::MAX, |tokens| tokens as usize);
                     let context = made_for.min(context.unwrap_or(crate::LoadOptions::default().usual_context()));
@@ -149,9 +150,9 @@ impl Need {
 }
 
 /// What the file will be, from its beginning: the rest is a hole.
-fn inspect(head: &[u8], size: u64, context: Option<usize>) -> Result<developer::ModelReport, OfSketch> {
+fn report(head: &[u8], size: u64, context: Option<usize>) -> Result<ModelReport, OfSketch> {
     let sketch = Sketch::new(head, size).map_err(|error| OfSketch(error, PathBuf::new()))?;
-    let found = developer::inspect(&ModelSource::file(&sketch.0), &SpecOptions { context });
+    let found = inspect::inspect(&ModelSource::file(&sketch.0), &SpecOptions { context });
     found.map(|report| report.model).map_err(|error| OfSketch(error, sketch.0.clone()))
 }
 

@@ -14,7 +14,7 @@ use inkling_store::{Release, StoreError};
 use zeroize::Zeroizing;
 
 use crate::transport::Transport;
-use crate::{ModelSource, developer};
+use crate::{ModelSource, inspect};
 
 /// What a store is made of.
 #[derive(Debug, Clone)]
@@ -119,7 +119,7 @@ impl<F: Fn(&str) -> Result<[u8; 32], String> + Send + Sync> KeyProvider for Keys
 /// Whether this engine can run a file, found out before it takes anybody's place.
 fn usable(path: &Path, _: &Release) -> Result<(), StoreError> {
     let unusable = |why: String| StoreError::Unusable { file: path.display().to_string(), why };
-    let found = developer::inspect(&ModelSource::file(path), &SpecOptions::default());
+    let found = inspect::inspect(&ModelSource::file(path), &SpecOptions::default());
     let found = found.map_err(|error| unusable(error.kind().to_string()))?;
     match found.problems.first() {
         None => Ok(()),

@@ -24,8 +24,9 @@ use inkling::{CancelToken, ErrorKind, LoadOptions};
 use self::rates::Rates;
 use self::report::Report;
 use crate::args::BenchArgs;
-use crate::model::{bar, engine, load_probe, load_with, options, source};
+use crate::model::{engine, load_probe, load_with, options, source};
 use crate::output::{Failure, print, print_json};
+use crate::progress::bar;
 use crate::system;
 
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {

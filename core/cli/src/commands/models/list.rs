@@ -9,8 +9,8 @@ use inkling::store::{Installed, ModelId, ModelStore};
 use serde_json::{Value, json};
 
 use crate::interrupt;
-use crate::model::bar;
 use crate::output::{Failure, print, print_json};
+use crate::progress::bar;
 
 /// Downloads that nobody went on with for so long are collected.
 const OLD: Duration = Duration::from_secs(7 * 24 * 3600);

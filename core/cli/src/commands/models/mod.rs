@@ -5,13 +5,12 @@ mod list;
 pub(crate) mod publish;
 mod pull;
 
-use std::path::{Path, PathBuf};
-
 use inkling::ErrorKind;
 use inkling::store::{ModelId, ModelStore, NetOptions, Source, StoreOptions};
 
 use self::args::{ModelsArgs, ModelsCommand, NetArgs};
 use crate::output::{Failure, file_error, print, print_json};
+use crate::store::default_folder;
 
 /// The hub's token, if it needs one: not a flag, because others can read those.
 const TOKEN: &str = "INKLING_HUB_TOKEN";
@@ -63,16 +62,6 @@ fn done(as_json: bool, id: &str, what: &str) -> Result<(), Failure> {
     if as_json { print_json(&serde_json::json!({ "id": id })) } else { print(&format!("{id} {what}\n")) }
 }
 
-/// `inkling/store` in the folder where a user's programs keep their data.
-pub(crate) fn default_folder() -> Result<PathBuf, Failure> {
-    let data = std::env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let data = data.or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-    let data = data.ok_or_else(|| {
-        Failure::Engine(ErrorKind::invalid("store", "there is no home folder: name one with --store").into())
-    })?;
-    Ok(data.join("inkling/store"))
-}
-
 fn with_net(mut options: StoreOptions, args: &NetArgs) -> Result<StoreOptions, Failure> {
     let mut net = NetOptions::default();
     if let Some(hub) = &args.hub {
@@ -89,9 +78,4 @@ fn with_net(mut options: StoreOptions, args: &NetArgs) -> Result<StoreOptions, F
         }
     }
     Ok(options.net(net))
-}
-
-/// Whether there is a store in this folder.
-pub(crate) fn exists(folder: &Path) -> bool {
-    folder.join("v1").is_dir()
 }

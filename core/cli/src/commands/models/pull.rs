@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::args::{FitArgs, PullArgs};
 use crate::interrupt;
-use crate::model::bar;
 use crate::output::{Failure, print, print_json};
+use crate::progress::bar;
 
 /// What the bar shows beside itself.
 const BAR: &str = "{prefix} {wide_bar} {bytes}/{total_bytes} {msg}";
