@@ -12,6 +12,7 @@ use inkling_store::slot::{FellBack, Which, Why};
 use inkling_store::store::Lent;
 use inkling_store::{ModelId, Role, StoreError};
 
+use super::sealed::{self, Failure};
 use super::{ModelStore, health};
 use crate::{
     CancelToken, Engine, Error, ErrorKind, FinishReason, Heat, KvType, LoadOptions, Model, ModelSource, WeightCache,
@@ -217,16 +218,8 @@ impl ModelStore {
             let why = format!("the model is encrypted with the key {key:?}: give the store a key provider");
             Failure::Other(ErrorKind::invalid("keys", why).into())
         })?;
-        super::sealed::open(engine, path, &**keys, cancel)
+        sealed::open(engine, path, &**keys, cancel)
     }
-}
-
-/// Why a release was not loaded.
-pub(super) enum Failure {
-    /// Because of itself.
-    Release(Error, Why),
-    /// Because of something that says nothing about it.
-    Other(Error),
 }
 
 fn words(fell_back: &FellBack) -> String {

@@ -9,11 +9,18 @@ use inkling_store::StoreError;
 use inkling_store::seal::{KeyProvider, Sealed};
 use inkling_store::slot::Why;
 
-use super::load::Failure;
-use crate::{CancelToken, Engine, ErrorKind};
+use crate::{CancelToken, Engine, Error, ErrorKind};
 
 /// Threads that decrypt: hardware does a few GB a second on each.
 const THREADS: usize = 4;
+
+/// Why a release was not loaded.
+pub(super) enum Failure {
+    /// Because of itself.
+    Release(Error, Why),
+    /// Because of something that says nothing about it.
+    Other(Error),
+}
 
 /// The plain model. It takes as much memory as it has bytes, which the system cannot take back.
 pub(super) fn open(
