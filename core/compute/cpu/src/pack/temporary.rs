@@ -87,22 +87,26 @@ fn remove_abandoned(folder: &Path, prefix: &str) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let ours = name.starts_with(prefix) && name.ends_with(SUFFIX);
-        if ours && entry.file_type().is_ok_and(|kind| kind.is_file()) && is_abandoned(&entry.path()) {
+        if ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            // Locked until it is gone: its writer may have made it a moment ago and be about to lock it.
+            let Some(_locked) = abandoned(&entry.path()) else { continue };
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-fn is_abandoned(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    match file.try_lock() {
+/// A file that nobody writes any more, locked where that can be.
+fn abandoned(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    let is_abandoned = match file.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock) => false,
         Err(TryLockError::Error(_)) => {
             let modified = file.metadata().and_then(|found| found.modified());
             modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED))
         }
-    }
+    };
+    is_abandoned.then_some(file)
 }
 
 #[cfg(test)]
